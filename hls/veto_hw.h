@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The facts that hosts and kernels share: limits, records, versions and tables of the arithmetic FX1. */
+#ifndef VETO_HW_H
+#define VETO_HW_H
+
+#include <stdint.h>
+
+#define VETO_FX1_VERSION 1u
+
+#define VETO_VOCAB_MAX 262144u /* the row sums S and T are safe in 64 bits up to here */
+#define VETO_CHUNK_LOGITS 1024u /* chunks start at multiples of this */
+#define VETO_TOP_MAX 32u
+#define VETO_SUBSET_MAX 64u
+
+#define VETO_LOGIT_LIMIT 1024.0f /* below minus this: masked; above: saturated */
+#define VETO_LOG2E_Q16 0x1.715476p+16f /* fp32(log2 e) times 2^16 */
+#define VETO_LOG2E_SIGNIFICAND 0xb8aa3bu /* of VETO_LOG2E_Q16, which is this times 2^-7 */
+#define VETO_LN2_Q25 23258160 /* nats = (log2 units * this + 2^30) >> 31, Q26 to Q20 */
+
+#define VETO_SHIFT_MAX 31 /* an element further than this below its chunk's maximum adds nothing */
+#define VETO_ROW_SHIFT_MAX 39 /* a chunk further than this below its row's maximum adds nothing */
+#define VETO_N_EMPTY (-(1 << 20)) /* n and N of a chunk and a row with every entry masked */
+
+#define VETO_NO_TOKEN UINT32_MAX
+
+/* A row's sums: one 64-byte beat, little-endian. */
+struct veto_record {
+	int32_t n; /* largest y, shifted right by 16; VETO_N_EMPTY if cnt is 0 */
+	int32_t ymax; /* INT32_MIN if cnt is 0 */
+	uint32_t cnt; /* entries that are not masked */
+	uint32_t n_nan; /* NaN entries, masked */
+	uint32_t n_sat; /* entries limited to 1024 */
+	uint32_t tag; /* 0, but for a job's tag between host and kernel */
+	int64_t sumy; /* sum of y, log2 units, Q16 */
+	uint64_t s; /* S, sum of 2^(y - n), Q44 */
+	uint64_t t; /* T, the same weighted by the distance to n + 1, Q44 */
+	uint64_t zero[2];
+};
+
+/* A chunk's sums: one 64-byte beat, little-endian. */
+struct veto_chunk {
+	int32_t n, ymax;
+	uint32_t cnt, n_nan, n_sat;
+	uint32_t index; /* of the chunk in its row */
+	int64_t sumy;
+	uint64_t s; /* Q31 */
+	uint64_t t; /* Q47 */
+	uint64_t zero[2];
+};
+
+/* m(f) = 65536 + A[g] + ((B[g] * 2 r + 0x4000) >> 15), with g = f >> 10 and r = f & 1023: 2^(f / 65536) in Q16. */
+#define VETO_FX1_A                                                                                                     \
+	{                                                                                                              \
+		0, 713, 1435, 2164, 2901, 3646, 4400, 5161, 5931, 6709, 7496, 8291, 9095, 9908, 10729, 11560, 12399,   \
+			13248, 14106, 14973, 15850, 16736, 17632, 18538, 19453, 20379, 21314, 22260, 23216, 24182,     \
+			25159, 26147, 27145, 28154, 29175, 30206, 31249, 32303, 33368, 34445, 35534, 36634, 37747,     \
+			38872, 40008, 41158, 42320, 43494, 44681, 45881, 47095, 48321, 49561, 50814, 52081, 53362,     \
+			54657, 55966, 57289, 58626, 59978, 61345, 62727, 64123                                         \
+	}
+#define VETO_FX1_B                                                                                                     \
+	{                                                                                                              \
+		11407, 11543, 11656, 11790, 11924, 12056, 12176, 12318, 12451, 12588, 12721, 12863, 13003, 13139,      \
+			13292, 13427, 13582, 13724, 13873, 14027, 14175, 14332, 14488, 14638, 14808, 14957, 15132,     \
+			15292, 15459, 15640, 15803, 15970, 16150, 16330, 16492, 16681, 16851, 17035, 17229, 17416,     \
+			17600, 17802, 17987, 18177, 18391, 18580, 18779, 18993, 19204, 19415, 19615, 19837, 20050,     \
+			20272, 20493, 20714, 20934, 21156, 21389, 21632, 21865, 22101, 22334, 22591                    \
+	}
+
+#endif

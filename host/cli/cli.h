@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands of `veto` share. */
+#ifndef VETO_CLI_H
+#define VETO_CLI_H
+
+#include "fx1.h"
+#include "param.h"
+#include "veto.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSED = 2 };
+
+struct command {
+	const char *name, *help;
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+};
+
+/* Print "veto COMMAND: message" to stderr; returns EXIT_MISUSED. */
+int misused(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, returning EXIT_FAILED. */
+int failed(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* After getopt_long() returned '?' or ':' (optstring starting with ':'): says what is wrong with argv. */
+int bad_option(const char *command, int argc, char **argv, int option);
+/* A whole number between low and high in an option's value; EXIT_MISUSED, having said so, if it is none. */
+int read_count(const char *command, const char *option, const char *text, int64_t low, int64_t high, int64_t *out);
+/* A decimal between low and high. */
+int read_decimal(const char *command, const char *option, const char *text, double low, double high, double *out);
+/* Close stdout; EXIT_FAILED, having said so, if something could not be written. */
+int close_stdout(const char *command, int status);
+
+int cmd_devices(int argc, char **argv);
+int cmd_policies(int argc, char **argv);
+int cmd_score(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto run: candidates generated, scored, rejected and chosen from, a prompt at a time. */
+#include "npy.h"
+#include "run.h"
+#include "source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t is_interrupted;
+
+static void interrupt(int signal)
+{
+	(void)signal;
+	is_interrupted = 1;
+}
+
+/* Everything that lives as long as the run. */
+struct run {
+	const struct run_args *args;
+	struct engine *engine;
+	struct veto_verifier *verifier;
+	struct prompts prompts;
+	int32_t **tokens; /* [prompts] */
+	uint32_t *token_count;
+	struct run_view *view;
+	FILE *rows;
+	uint64_t rows_written;
+	bool has_warned_nan;
+
+	/* of the prompt being written */
+	const struct prompt *prompt;
+	struct veto_stream *stream;
+	struct run_outcome *outcome;
+	uint32_t rules; /* in force */
+	uint32_t first_rule; /* of args->rule */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
+{
+	struct run *run = arg;
+	struct run_candidate *c = &run->outcome->candidate[candidate];
+
+	c->has_answer = answer_find(&run->args->answer, text, c->answer) == 0;
+	return c->has_answer ? answer_key(c->answer) : 0;
+}
+
+static void see_verdict(void *arg, const struct veto_verdict *verdict)
+{
+	struct run *run = arg;
+	struct run_candidate *c = &run->outcome->candidate[verdict->candidate];
+
+	if (verdict->is_shadow) {
+		run->outcome->shadow_verdicts++;
+		return;
+	}
+	c->has_verdict = true;
+	c->verdict = *verdict;
+	c->verdict.rule += run->first_rule;
+	run->outcome->is_settled |= verdict->kind == VETO_SETTLED;
+}
+
+static void write_rows(struct run *run, const struct source_item *items, uint32_t count)
+{
+	size_t bytes = engine_vocab(run->engine) * sizeof(float);
+
+	for (uint32_t i = 0; i < count && run->rows; i++) {
+		if (!items[i].payload.row)
+			continue;
+		if (fwrite(items[i].payload.row, bytes, 1, run->rows) != 1) {
+			failed("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
+			fclose(run->rows);
+			run->rows = NULL;
+			return;
+		}
+		run->rows_written++;
+	}
+}
+
+static void warn_nan(struct run *run, const struct source_item *items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count && !run->has_warned_nan; i++) {
+		const struct veto_score *score = veto_stream_score(run->stream, items[i].event.candidate);
+
+		if (items[i].event.kind != VETO_TOKEN || !score || !(score->flags & (VETO_NAN | VETO_SATURATED)))
+			continue;
+		run->has_warned_nan = true;
+		run_view_clear(run->view);
+		failed("run", "warning: the model gave a row with NaN or saturated logits (prompt %s, candidate %u): such rows "
+			      "are counted and not used",
+			run->prompt->id, items[i].event.candidate);
+	}
+}
+
+static void update_candidates(struct run *run)
+{
+	for (uint32_t i = 0; i < run->outcome->candidates; i++) {
+		struct run_candidate *c = &run->outcome->candidate[i];
+		const struct veto_score *score = veto_stream_score(run->stream, i);
+		struct veto_candidate_info info;
+
+		veto_session_candidate(veto_stream_session(run->stream), i, &info);
+		c->state = info.state;
+		c->tokens = info.tokens;
+		c->unusable = info.unusable;
+		c->votes = info.votes;
+		c->is_cut_off = info.state == VETO_FINISHED && !c->has_answer && info.tokens == run->args->max_tokens;
+		if (score)
+			c->score = *score;
+	}
+}
+
+static void see_round(void *arg, const struct source_item *items, uint32_t count)
+{
+	struct run *run = arg;
+
+	write_rows(run, items, count);
+	warn_nan(run, items, count);
+	if (!run->view)
+		return;
+	update_candidates(run);
+	run_view_draw(run->view, run->prompt->text, run->outcome->candidate, run->outcome->candidates);
+}
+
+static void choose(struct run *run)
+{
+	struct veto_session *session = veto_stream_session(run->stream);
+	struct run_outcome *outcome = run->outcome;
+	char known[ANSWER_MAX];
+
+	outcome->has_choice = veto_session_select(session, run->rules - 1, &outcome->choice) == 0;
+	if (!outcome->has_choice || !run->prompt->answer)
+		return;
+	answer_normalise(run->prompt->answer, known);
+	outcome->is_right = strcmp(known, outcome->candidate[outcome->choice.candidate].answer) == 0;
+}
+
+static void warn_thresholds(struct run *run)
+{
+	int64_t threshold;
+
+	for (uint32_t i = 0; i < run->rules; i++)
+		if (veto_session_threshold(veto_stream_session(run->stream), i, &threshold) == -ENODATA)
+			failed("run", "warning: prompt %s: fewer than half of the warm-up candidates finished: nothing is rejected",
+				run->prompt->id);
+}
+
+static int keep_texts(struct run *run)
+{
+	for (uint32_t i = 0; i < run->outcome->candidates; i++) {
+		run->outcome->candidate[i].text = strdup(engine_text(run->engine, i));
+		if (!run->outcome->candidate[i].text)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Play the prompt whose stream is open, and see what came of it. */
+static int play_prompt(struct run *run, uint32_t index)
+{
+	struct audience audience = {see_verdict, see_round, run};
+	uint64_t start = now_ns();
+	struct source *source;
+	int err;
+
+	err = engine_start(run->engine, run->prompt->text, run->tokens[index], run->token_count[index],
+		run->args->candidates, &source);
+	if (!err)
+		err = play(source, run->stream, &audience, &run->outcome->verify_ns);
+	run->outcome->wall_ns = now_ns() - start;
+	run->outcome->is_stopped = err == -EINTR;
+	run_view_clear(run->view);
+	update_candidates(run);
+	warn_thresholds(run);
+	run->outcome->failed_rows = veto_stream_counts(run->stream).failed_rows;
+	choose(run);
+	return keep_texts(run) ? -ENOMEM : err;
+}
+
+/* One prompt, with the rules or only the selecting one; -EINTR: cut short by the user, the outcome is what there is. */
+static int generate(struct run *run, uint32_t index, bool is_full, struct run_outcome *outcome)
+{
+	const struct run_args *args = run->args;
+	char why[VETO_WHY_MAX];
+	int err;
+
+	run->first_rule = is_full ? args->rules - 1 : 0;
+	run->rules = args->rules - run->first_rule;
+	run->prompt = &run->prompts.list[index];
+	run->outcome = outcome;
+	*outcome = (struct run_outcome){.candidates = args->candidates};
+	outcome->candidate = calloc(args->candidates, sizeof(*outcome->candidate));
+	if (!outcome->candidate)
+		return -ENOMEM;
+	struct veto_stream_info info = {.rule = &args->rule[run->first_rule],
+		.rules = run->rules,
+		.candidates = args->candidates,
+		.cohort = args->cohort,
+		.max_tokens = args->max_tokens,
+		.format = VETO_FP32,
+		.vocab = engine_vocab(run->engine),
+		.top_k = 20};
+	err = veto_stream_open(run->verifier, &info, &run->stream, why);
+	if (err) {
+		failed("run", "%s", why);
+		return err;
+	}
+	err = play_prompt(run, index);
+	veto_stream_close(run->stream);
+	return err;
+}
+
+/* Sums with the rules and, with --compare, without. */
+struct sums {
+	struct run_totals ruled, full;
+};
+
+static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
+{
+	const struct prompt *prompt = &run->prompts.list[index];
+	struct run_outcome ruled = {0}, full = {0};
+	bool is_compared = run->args->is_compared;
+	int err;
+
+	err = generate(run, index, false, &ruled);
+	if (!err && is_compared)
+		err = generate(run, index, true, &full);
+	/* Half a comparison compares nothing: a prompt that was interrupted counts only without --compare. */
+	if (!err || (err == -EINTR && !is_compared)) {
+		run_totals_add(&sums->ruled, &ruled, prompt->answer);
+		if (is_compared) {
+			run_totals_add(&sums->full, &full, prompt->answer);
+			run_totals_compare(&sums->ruled, &ruled, &full);
+		}
+		run_report_prompt(run->args, prompt, &ruled, is_compared ? &full : NULL);
+	}
+	run_outcome_free(&ruled);
+	run_outcome_free(&full);
+	return err;
+}
+
+static void show_progress(const struct run *run, uint32_t index)
+{
+	if (!run->view && isatty(STDERR_FILENO))
+		fprintf(stderr, "\rprompt %u of %u", index + 1, run->prompts.count);
+}
+
+static int run_prompts(struct run *run)
+{
+	struct sums sums = {0};
+	int err = 0;
+
+	for (uint32_t i = 0; i < run->prompts.count && !err && !is_interrupted; i++) {
+		show_progress(run, i);
+		err = run_prompt(run, i, &sums);
+	}
+	if (err && err != -EINTR)
+		failed("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
+	run_report_totals(run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, is_interrupted);
+	if (sums.ruled.unusable)
+		failed("run", "%llu rows had NaN or saturated logits and were not used", (unsigned long long)sums.ruled.unusable);
+	return err || is_interrupted ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Every prompt is tokenised before the first is generated, so that a bad one is an error at once. */
+static int read_prompts(struct run *run, char *why)
+{
+	uint32_t longest = 0;
+	int err;
+
+	run->tokens = calloc(run->prompts.count, sizeof(*run->tokens));
+	run->token_count = calloc(run->prompts.count, sizeof(*run->token_count));
+	err = run->tokens && run->token_count ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	for (uint32_t i = 0; i < run->prompts.count && !err; i++) {
+		err = engine_tokenize(run->engine, run->prompts.list[i].text, &run->tokens[i], &run->token_count[i], why);
+		if (!err && run->token_count[i] > longest)
+			longest = run->token_count[i];
+	}
+	return err ? err : engine_reserve(run->engine, longest, why);
+}
+
+/* The rules are tried on a session before the model is loaded. */
+static int check_rules(const struct run_args *args, char *why)
+{
+	struct veto_session *session;
+	int err;
+
+	err = veto_session_new(args->rule, args->rules, args->candidates, args->cohort, args->max_tokens, &session, why);
+	if (!err)
+		veto_session_free(session);
+	return err;
+}
+
+static int open_rows(struct run *run, char *why)
+{
+	const char *path = run->args->rows_path;
+
+	if (!path)
+		return 0;
+	run->rows = fopen(path, "we");
+	if (!run->rows || npy_write_header(run->rows, 0, engine_vocab(run->engine)))
+		return param_fail(-EINVAL, why, "can't write '%s': %s", path, strerror(errno));
+	return 0;
+}
+
+static int open_run(struct run *run, char *why)
+{
+	const struct run_args *args = run->args;
+	struct engine_options options = {
+		.model = args->model,
+		.threads = args->threads,
+		.slots = args->cohort ? args->cohort : args->candidates,
+		.max_tokens = args->max_tokens,
+		.seed = args->seed,
+		.temperature = args->temperature,
+		.top_p = args->top_p,
+		.min_p = args->min_p,
+		.stop = &is_interrupted,
+		.answer = find_answer,
+		.answer_arg = run,
+	};
+	int err;
+
+	err = check_rules(args, why);
+	if (!err)
+		err = args->prompt ? prompts_one(args->prompt, &run->prompts, why)
+				   : prompts_read(args->prompts_path, &run->prompts, why);
+	if (!err)
+		err = veto_verifier_open(args->device, &run->verifier, why);
+	if (!err)
+		err = engine_open(&options, &run->engine, why);
+	if (!err)
+		err = read_prompts(run, why);
+	return err ? err : open_rows(run, why);
+}
+
+/* The header gets the number of rows. */
+static int close_rows(struct run *run)
+{
+	int err = 0;
+
+	if (!run->rows)
+		return EXIT_DONE;
+	if (fseek(run->rows, 0, SEEK_SET) ||
+		npy_write_header(run->rows, run->rows_written, engine_vocab(run->engine)))
+		err = 1;
+	if (fclose(run->rows) || err)
+		return failed("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
+	return EXIT_DONE;
+}
+
+static void close_run(struct run *run)
+{
+	for (uint32_t i = 0; run->tokens && i < run->prompts.count; i++)
+		free(run->tokens[i]);
+	free(run->tokens);
+	free(run->token_count);
+	prompts_free(&run->prompts);
+	veto_verifier_close(run->verifier);
+	engine_close(run->engine);
+	run_view_close(run->view);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
+	struct run_args args;
+	struct run run = {.args = &args};
+	char why[VETO_WHY_MAX];
+	int status, err;
+
+	status = run_args_read(argc, argv, &args);
+	if (status || args.wants_help) {
+		answer_rule_free(&args.answer);
+		return status ? status : close_stdout("run", EXIT_DONE);
+	}
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	err = open_run(&run, why);
+	if (err) {
+		status = err == -EINVAL ? misused("run", "%s", why) : failed("run", "%s", why);
+	} else {
+		run.view = run_view_open();
+		status = run_prompts(&run);
+		if (close_rows(&run) && status == EXIT_DONE)
+			status = EXIT_FAILED;
+	}
+	close_run(&run);
+	answer_rule_free(&args.answer);
+	return close_stdout("run", status);
+}

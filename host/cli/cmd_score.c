@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto score: the scores of rows from a file, on one device or several that must agree. */
+#include "cli.h"
+#include "rows_file.h"
+#include "score_print.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEVICES_MAX 8
+#define BATCH_ROWS 64
+
+static const char help[] =
+	"Usage: veto score [OPTION]... FILE\n\n"
+	"Scores every row of logits in FILE: .npy (rows x vocabulary; float32, float16, or uint16 with --format bf16),\n"
+	"or raw little-endian rows with --vocab.\n\n"
+	"  -d, --device URI     device that scores (default cpu:); with several each scores every row, any difference is\n"
+	"                       printed, and the exit code is 1\n"
+	"      --format F       fp32 (default), fp16 or bf16\n"
+	"      --vocab N        logits a row that count; below the columns of an .npy file the rest is padding\n"
+	"      --stride N       values from row to row in a raw file (default: the vocabulary)\n"
+	"      --tokens FILE    sampled tokens, one id a line, one line a row\n"
+	"      --top-k K        likeliest tokens that are listed, and the k of the confidence (0 to 32, default 20)\n"
+	"      --subset ID,...  token ids (64 at most) whose probabilities among themselves are wanted\n"
+	"      --json           one JSON object a row, integers: Q20 nats (1 nat = 2^20) and Q31 (1.0 = 2^31)\n"
+	"      --help           this text\n\n"
+	"Without --json: a table in nats. Exit code 0: done, 1: failed or devices differ, 2: misused.\n";
+
+struct args {
+	struct rows_args rows;
+	const char *uri[DEVICES_MAX];
+	uint32_t devices;
+	uint32_t top_k;
+	uint32_t subset[VETO_SUBSET_MAX], subset_tokens;
+	bool is_json;
+};
+
+/* One device and what it found about a batch. */
+struct lane {
+	struct veto_device *dev;
+	struct veto_score score[BATCH_ROWS];
+	struct veto_record record[BATCH_ROWS];
+	uint32_t top_id[BATCH_ROWS * VETO_TOP_MAX], subset_q31[BATCH_ROWS * VETO_SUBSET_MAX];
+};
+
+static int read_format(const char *text, int *out)
+{
+	for (int i = 0; i < VETO_FORMATS; i++) {
+		if (strcmp(veto_format_names[i], text) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	return misused("score", "--format %s: expected fp32, fp16 or bf16", text);
+}
+
+static int read_subset(char *text, struct args *args)
+{
+	for (char *one; (one = strsep(&text, ",")); args->subset_tokens++) {
+		int64_t id;
+
+		if (args->subset_tokens == VETO_SUBSET_MAX)
+			return misused("score", "--subset: more than %d token ids", VETO_SUBSET_MAX);
+		if (read_count("score", "--subset", one, 0, VETO_VOCAB_MAX - 1, &id))
+			return EXIT_MISUSED;
+		for (uint32_t i = 0; i < args->subset_tokens; i++)
+			if (args->subset[i] == id)
+				return misused("score", "--subset: token id %s stands there twice", one);
+		args->subset[args->subset_tokens] = (uint32_t)id;
+	}
+	return 0;
+}
+
+static int read_number(const char *option, const char *text, int64_t low, int64_t high, uint32_t *out)
+{
+	int64_t value;
+
+	if (read_count("score", option, text, low, high, &value))
+		return EXIT_MISUSED;
+	*out = (uint32_t)value;
+	return 0;
+}
+
+static int read_option(int option, struct args *args)
+{
+	switch (option) {
+	case 'd':
+		if (args->devices == DEVICES_MAX)
+			return misused("score", "more than %d devices", DEVICES_MAX);
+		args->uri[args->devices++] = optarg;
+		return 0;
+	case 'f':
+		return read_format(optarg, &args->rows.format);
+	case 'v':
+		return read_number("--vocab", optarg, 1, VETO_VOCAB_MAX, &args->rows.vocab);
+	case 's':
+		return read_number("--stride", optarg, 1, UINT32_MAX, &args->rows.stride);
+	case 't':
+		args->rows.tokens_path = optarg;
+		return 0;
+	case 'k':
+		return read_number("--top-k", optarg, 0, VETO_TOP_MAX, &args->top_k);
+	case 'u':
+		return read_subset(optarg, args);
+	default:
+		args->is_json = true;
+		return 0;
+	}
+}
+
+/* EXIT_DONE with args->rows.path NULL: help was wanted. */
+static int read_args(int argc, char **argv, struct args *args)
+{
+	static const struct option options[] = {
+		{"device", required_argument, NULL, 'd'},
+		{"format", required_argument, NULL, 'f'},
+		{"vocab", required_argument, NULL, 'v'},
+		{"stride", required_argument, NULL, 's'},
+		{"tokens", required_argument, NULL, 't'},
+		{"top-k", required_argument, NULL, 'k'},
+		{"subset", required_argument, NULL, 'u'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, ":d:h", options, NULL)) != -1) {
+		if (option == 'h')
+			return EXIT_DONE;
+		if (option == '?' || option == ':')
+			return bad_option("score", argc, argv, option);
+		if (read_option(option, args))
+			return EXIT_MISUSED;
+	}
+	if (optind == argc)
+		return misused("score", "a FILE of rows is needed; see veto score --help");
+	if (optind + 1 < argc)
+		return misused("score", "unexpected argument '%s'", argv[optind + 1]);
+	args->rows.path = argv[optind];
+	if (args->devices == 0)
+		args->uri[args->devices++] = "cpu:";
+	return EXIT_DONE;
+}
+
+static void close_lanes(struct lane *lane, uint32_t lanes)
+{
+	for (uint32_t i = 0; lane && i < lanes; i++)
+		veto_device_close(lane[i].dev);
+	free(lane);
+}
+
+static int open_lanes(const struct args *args, struct lane **out)
+{
+	struct lane *lane = calloc(args->devices, sizeof(*lane));
+	char why[VETO_WHY_MAX];
+
+	if (!lane)
+		return failed("score", "out of memory");
+	for (uint32_t i = 0; i < args->devices; i++) {
+		int err = veto_device_open(args->uri[i], &lane[i].dev, why);
+
+		if (err) {
+			close_lanes(lane, args->devices);
+			return err == -EINVAL ? misused("score", "%s", why) : failed("score", "%s", why);
+		}
+	}
+	*out = lane;
+	return EXIT_DONE;
+}
+
+/* Every lane scores the batch at the same time. */
+static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows *rows)
+{
+	struct veto_done done;
+	int err = 0;
+
+	for (uint32_t i = 0; i < lanes && !err; i++) {
+		struct veto_results out = {lane[i].score, lane[i].record, lane[i].top_id, lane[i].subset_q31};
+
+		err = veto_device_submit(lane[i].dev, rows, &out, i);
+	}
+	for (uint32_t i = 0; i < lanes && !err; i++) {
+		err = veto_device_reap(lane[i].dev, -1, &done);
+		if (!err)
+			err = done.status;
+	}
+	return err;
+}
+
+static unsigned print_batch(const struct args *args, const struct lane *lane, const struct veto_rows *rows,
+	uint32_t first)
+{
+	unsigned differences = 0;
+
+	for (uint32_t i = 0; i < rows->rows; i++) {
+		struct scored_row at[DEVICES_MAX];
+
+		for (uint32_t j = 0; j < args->devices; j++)
+			at[j] = (struct scored_row){rows, first + i, &lane[j].score[i], &lane[j].record[i],
+				&lane[j].top_id[i * rows->top_k], &lane[j].subset_q31[i * rows->subset_tokens]};
+		if (args->is_json)
+			score_print_json(&at[0]);
+		else
+			score_print_table(&at[0]);
+		for (uint32_t j = 1; j < args->devices; j++)
+			differences += score_print_differences(&at[0], veto_device_info(lane[0].dev)->uri, &at[j],
+				veto_device_info(lane[j].dev)->uri);
+	}
+	return differences;
+}
+
+/* At most five times a second. */
+static void show_progress(uint32_t done, uint32_t rows)
+{
+	static struct timespec last;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO))
+		return;
+	if (done < rows && (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 200)
+		return;
+	last = now;
+	fprintf(stderr, "\r%u of %u rows%s", done, rows, done == rows ? "\n" : "");
+}
+
+static int score_file(const struct args *args, struct lane *lane, struct veto_rows all)
+{
+	struct veto_rows batch = all;
+	unsigned differences = 0;
+
+	if (!args->is_json)
+		score_print_table_head(&all);
+	for (uint32_t i = 0; i < all.rows; i += batch.rows) {
+		int err;
+
+		batch.data = (const char *)all.data + i * all.stride_bytes;
+		batch.token = all.token ? all.token + i : NULL;
+		batch.rows = all.rows - i < BATCH_ROWS ? all.rows - i : BATCH_ROWS;
+		err = score_batch(lane, args->devices, &batch);
+		if (err)
+			return failed("score", "row %u and later: %s", i, strerror(-err));
+		differences += print_batch(args, lane, &batch, i);
+		show_progress(i + batch.rows, all.rows);
+	}
+	if (differences)
+		return failed("score", "%u differences between devices", differences);
+	return EXIT_DONE;
+}
+
+int cmd_score(int argc, char **argv)
+{
+	struct args args = {.rows.format = -1, .top_k = 20};
+	struct lane *lane = NULL;
+	struct rows_file file;
+	char why[VETO_WHY_MAX];
+	int status;
+
+	status = read_args(argc, argv, &args);
+	if (status)
+		return status;
+	if (!args.rows.path) {
+		fputs(help, stdout);
+		return close_stdout("score", EXIT_DONE);
+	}
+	status = open_lanes(&args, &lane);
+	if (status)
+		return status;
+	if (rows_file_open(&args.rows, &file, why)) {
+		close_lanes(lane, args.devices);
+		return misused("score", "%s", why);
+	}
+	file.rows.top_k = args.top_k;
+	file.rows.subset = args.subset;
+	file.rows.subset_tokens = args.subset_tokens;
+	for (uint32_t i = 0; i < args.subset_tokens && !status; i++)
+		if (args.subset[i] >= file.rows.cols)
+			status = misused("score", "--subset: token id %u is not below the vocabulary of %u", args.subset[i],
+				file.rows.cols);
+	if (!status)
+		status = score_file(&args, lane, file.rows);
+	rows_file_close(&file);
+	close_lanes(lane, args.devices);
+	return close_stdout("score", status);
+}

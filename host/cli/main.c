@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto: the command line. */
+#include "cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command commands[] = {
+	{"score", "score rows of logits from a file", cmd_score},
+#ifdef VETO_HAS_RUN
+	{"run", "generate candidates with llama.cpp, stop the doomed ones, choose an answer", cmd_run},
+#endif
+	{"devices", "list the devices that can score", cmd_devices},
+	{"policies", "list the policies, their parameters and sources", cmd_policies},
+	{0},
+};
+
+static void say(const char *command, const char *format, va_list args)
+{
+	fflush(stdout);
+	fprintf(stderr, "veto %s: ", command);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+int misused(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, format, args);
+	va_end(args);
+	return EXIT_MISUSED;
+}
+
+int failed(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, format, args);
+	va_end(args);
+	return EXIT_FAILED;
+}
+
+int bad_option(const char *command, int argc, char **argv, int option)
+{
+	const char *text = optind <= argc && optind > 0 ? argv[optind - 1] : "";
+
+	if (option == ':')
+		return misused(command, "option '%s' needs a value; see veto %s --help", text, command);
+	if (optopt && text[0] == '-' && text[1] == '-')
+		return misused(command, "option '%s' takes no value", text);
+	if (optopt)
+		return misused(command, "unknown option '-%c'; see veto %s --help", optopt, command);
+	return misused(command, "unknown option '%s'; see veto %s --help", text, command);
+}
+
+int read_count(const char *command, const char *option, const char *text, int64_t low, int64_t high, int64_t *out)
+{
+	int64_t value;
+
+	if (param_count(text, &value) || value < low || value > high)
+		return misused(command, "%s %s: expected a whole number from %lld to %lld", option, text, (long long)low,
+			(long long)high);
+	*out = value;
+	return 0;
+}
+
+int read_decimal(const char *command, const char *option, const char *text, double low, double high, double *out)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !isfinite(value) || value < low || value > high)
+		return misused(command, "%s %s: expected a number from %g to %g", option, text, low, high);
+	*out = value;
+	return 0;
+}
+
+int close_stdout(const char *command, int status)
+{
+	if (ferror(stdout) || fclose(stdout))
+		return failed(command, "can't write to standard output: %s", strerror(errno));
+	return status;
+}
+
+static void print_help(void)
+{
+	printf("veto %s: scores the tokens of language models, and says which candidates are not worth finishing\n\n"
+	       "Usage: veto COMMAND [OPTION]...\n\nCommands:\n",
+		veto_version());
+	for (size_t i = 0; commands[i].name; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+	printf("\n`veto COMMAND --help` says more; man veto says everything.\n");
+#ifndef VETO_HAS_RUN
+	printf("`veto run` is not in this build: it was made without llama.cpp.\n");
+#endif
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "--help";
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_help();
+		return close_stdout("help", argc > 1 ? EXIT_DONE : EXIT_MISUSED);
+	}
+	if (strcmp(name, "--version") == 0) {
+		printf("veto %s\n", veto_version());
+		return close_stdout("version", EXIT_DONE);
+	}
+	for (size_t i = 0; commands[i].name; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+#ifndef VETO_HAS_RUN
+	if (strcmp(name, "run") == 0)
+		return failed("run", "this build has no `veto run`: it was made without llama.cpp");
+#endif
+	fprintf(stderr, "veto: unknown command '%s'; see veto --help\n", name);
+	return EXIT_MISUSED;
+}

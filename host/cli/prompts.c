@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The prompts of a run: one from the command line, or a file of JSON Lines. */
+#include "prompts.h"
+#include "json.h"
+#include "param.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int fail_memory(char *why) { return param_fail(-ENOMEM, why, "out of memory"); }
+
+static int add(struct prompts *prompts, struct prompt **out, char *why)
+{
+	struct prompt *list = realloc(prompts->list, (prompts->count + 1) * sizeof(*list));
+
+	if (!list)
+		return fail_memory(why);
+	prompts->list = list;
+	*out = &list[prompts->count++];
+	memset(*out, 0, sizeof(**out));
+	return 0;
+}
+
+static int set_member(void *arg, const char *key, const char *value, char *why)
+{
+	struct prompt *prompt = arg;
+	char **at = strcmp(key, "id") == 0       ? &prompt->id
+		    : strcmp(key, "prompt") == 0 ? &prompt->text
+		    : strcmp(key, "answer") == 0 ? &prompt->answer
+						 : NULL;
+
+	if (!at)
+		return param_fail(-EINVAL, why, "unknown key \"%.64s\"; known keys: id, prompt, answer", key);
+	free(*at);
+	*at = strdup(value);
+	return *at ? 0 : fail_memory(why);
+}
+
+static int read_line(const char *path, uint32_t line, const char *text, struct prompts *out, char *why)
+{
+	struct prompt *prompt;
+	char inner[VETO_WHY_MAX] = "";
+	char id[16];
+	int err;
+
+	err = add(out, &prompt, why);
+	if (err)
+		return err;
+	err = json_object(text, strlen(text), path, line, set_member, prompt, inner);
+	if (err && strncmp(inner, path, strlen(path)) == 0)
+		return param_fail(err, why, "%s", inner);
+	if (err)
+		return param_fail(err, why, "%s:%u: %s", path, line, inner);
+	if (!prompt->text || !*prompt->text)
+		return param_fail(-EINVAL, why, "%s:%u: \"prompt\" is missing or empty", path, line);
+	snprintf(id, sizeof(id), "%u", out->count);
+	return prompt->id ? 0 : set_member(prompt, "id", id, why);
+}
+
+int prompts_read(const char *path, struct prompts *out, char *why)
+{
+	FILE *in = fopen(path, "re");
+	struct prompts prompts = {0};
+	uint32_t line = 0;
+	char *text = NULL;
+	size_t size = 0;
+	int err = 0;
+
+	if (!in)
+		return param_fail(-EINVAL, why, "can't open '%s': %s", path, strerror(errno));
+	while (!err && getline(&text, &size, in) > 0) {
+		line++;
+		if (text[strspn(text, " \t\r\n")])
+			err = read_line(path, line, text, &prompts, why);
+	}
+	if (!err && prompts.count == 0)
+		err = param_fail(-EINVAL, why, "%s: there is no prompt in it", path);
+	free(text);
+	fclose(in);
+	if (err)
+		prompts_free(&prompts);
+	else
+		*out = prompts;
+	return err;
+}
+
+int prompts_one(const char *text, struct prompts *out, char *why)
+{
+	struct prompts prompts = {0};
+	struct prompt *prompt;
+	int err;
+
+	err = add(&prompts, &prompt, why);
+	if (!err)
+		err = set_member(prompt, "id", "1", why);
+	if (!err)
+		err = set_member(prompt, "prompt", text, why);
+	if (err)
+		prompts_free(&prompts);
+	else
+		*out = prompts;
+	return err;
+}
+
+void prompts_free(struct prompts *prompts)
+{
+	for (uint32_t i = 0; i < prompts->count; i++) {
+		free(prompts->list[i].id);
+		free(prompts->list[i].text);
+		free(prompts->list[i].answer);
+	}
+	free(prompts->list);
+	*prompts = (struct prompts){0};
+}

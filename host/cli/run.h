@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto run: its options, what came of a prompt, and how both are shown. */
+#ifndef VETO_RUN_H
+#define VETO_RUN_H
+
+#include "answer.h"
+#include "cli.h"
+#include "llama_source.h"
+#include "prompts.h"
+
+struct run_args {
+	const char *model, *device, *rows_path;
+	const char *prompt, *prompts_path; /* one of them */
+	struct veto_rule rule[VETO_RULES_MAX]; /* the selecting one is last */
+	uint32_t rules;
+	struct answer_rule answer;
+	uint32_t candidates, cohort, max_tokens, threads;
+	uint64_t seed;
+	double temperature, top_p, min_p;
+	bool is_compared, is_json, wants_help;
+};
+
+/* EXIT_DONE, or EXIT_MISUSED having said why. */
+int run_args_read(int argc, char **argv, struct run_args *args);
+
+/* What came of one candidate. */
+struct run_candidate {
+	enum veto_state state;
+	uint32_t tokens, unusable;
+	bool votes, is_cut_off; /* it reached max_tokens */
+	bool has_verdict;
+	struct veto_verdict verdict; /* of a candidate that is out */
+	struct veto_score score; /* of its last token */
+	bool has_answer;
+	char answer[ANSWER_MAX];
+	char *text;
+};
+
+/* What came of a prompt. */
+struct run_outcome {
+	struct run_candidate *candidate; /* [candidates] */
+	uint32_t candidates;
+	bool is_settled, has_choice, is_right, is_stopped; /* is_stopped: by the user */
+	struct veto_choice choice;
+	uint32_t shadow_verdicts;
+	uint64_t failed_rows, wall_ns, verify_ns;
+};
+
+void run_outcome_free(struct run_outcome *outcome);
+
+/* Sums over the prompts. */
+struct run_totals {
+	uint32_t prompts, known, right, kept, rejected, settled, cut_off, lost;
+	uint64_t tokens, unusable, failed_rows, wall_ns, verify_ns;
+	double estimated_saved; /* tokens */
+	uint32_t changed; /* with --compare: finished candidates whose text is another one */
+	uint32_t compared; /* of so many */
+};
+
+void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome, bool is_answer_known);
+/* Count the candidates that finished in both and wrote something else. */
+void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, const struct run_outcome *b);
+
+/* One line, or one JSON object, for a prompt.  full: what came of it without rejecting, or NULL. */
+void run_report_prompt(const struct run_args *args, const struct prompt *prompt, const struct run_outcome *outcome,
+	const struct run_outcome *full);
+/* The summary.  full: the sums without rejecting, or NULL. */
+void run_report_totals(const struct run_args *args, const struct run_totals *totals, const struct run_totals *full,
+	bool is_interrupted);
+
+/* The live view on a terminal: a line a candidate.  Does nothing where stderr is no terminal. */
+struct run_view;
+struct run_view *run_view_open(void);
+void run_view_draw(struct run_view *view, const char *title, const struct run_candidate *candidate, uint32_t candidates);
+void run_view_clear(struct run_view *view);
+void run_view_close(struct run_view *view);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of veto run. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_MAX 65536
+
+static const char help[] =
+	"Usage: veto run -m MODEL.gguf (-p TEXT | --prompts FILE) [OPTION]...\n\n"
+	"Generates candidates with llama.cpp, scores every token, rejects as the policies say, and selects an answer.\n\n"
+	"  -m, --model FILE     GGUF model\n"
+	"  -p, --prompt TEXT    one prompt; the model's chat template is applied\n"
+	"      --prompts FILE   JSON Lines: {\"id\", \"prompt\", \"answer\"?}\n"
+	"  -n N                 candidates a prompt (default 8)\n"
+	"      --cohort K       write K candidates at a time, and compare them with each other (default: all)\n"
+	"      --policy P       rule that rejects or stops; several allowed: NAME, NAME:key=value,... or a JSON file\n"
+	"      --select S       rule that chooses the answer (default majority); see veto policies\n"
+	"      --answer A       where the answer stands: last-number, last-line (default), boxed, letter, regex:EXPRESSION\n"
+	"  -d, --device URI     device that scores (default cpu:threads=1)\n"
+	"      --seed S         seed of the random numbers (default 1)\n"
+	"      --temperature T  (default 0.7; 0: always the likeliest token)\n"
+	"      --top-p P        (default 1: off)\n"
+	"      --min-p P        (default 0.05)\n"
+	"      --max-tokens M   tokens a candidate at most (default 256); one that is cut off has no answer\n"
+	"      --threads N      threads that generate (default: one a processor)\n"
+	"      --rows FILE.npy  write every row of logits that is scored\n"
+	"      --compare        generate the same seeds again without rejecting, and report both\n"
+	"      --json           one JSON object a prompt, then one for the whole\n"
+	"      --help           this text\n\n"
+	"Ctrl-C ends with the summary so far. Exit code 0: done, 1: failed or interrupted, 2: misused.\n";
+
+enum {
+	OPTION_PROMPTS = 256,
+	OPTION_COHORT,
+	OPTION_POLICY,
+	OPTION_SELECT,
+	OPTION_ANSWER,
+	OPTION_SEED,
+	OPTION_TEMPERATURE,
+	OPTION_TOP_P,
+	OPTION_MIN_P,
+	OPTION_MAX_TOKENS,
+	OPTION_THREADS,
+	OPTION_ROWS,
+	OPTION_COMPARE,
+	OPTION_JSON,
+};
+
+static const struct option options[] = {
+	{"model", required_argument, NULL, 'm'},
+	{"prompt", required_argument, NULL, 'p'},
+	{"prompts", required_argument, NULL, OPTION_PROMPTS},
+	{"cohort", required_argument, NULL, OPTION_COHORT},
+	{"policy", required_argument, NULL, OPTION_POLICY},
+	{"select", required_argument, NULL, OPTION_SELECT},
+	{"answer", required_argument, NULL, OPTION_ANSWER},
+	{"device", required_argument, NULL, 'd'},
+	{"seed", required_argument, NULL, OPTION_SEED},
+	{"temperature", required_argument, NULL, OPTION_TEMPERATURE},
+	{"top-p", required_argument, NULL, OPTION_TOP_P},
+	{"min-p", required_argument, NULL, OPTION_MIN_P},
+	{"max-tokens", required_argument, NULL, OPTION_MAX_TOKENS},
+	{"threads", required_argument, NULL, OPTION_THREADS},
+	{"rows", required_argument, NULL, OPTION_ROWS},
+	{"compare", no_argument, NULL, OPTION_COMPARE},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+/* A rule from its text, or from the file that the text names. */
+static int read_rule(const char *text, struct veto_rule *out, char *why)
+{
+	char *json;
+	FILE *in;
+	size_t bytes;
+	int err;
+
+	in = strchr(text, '/') || strchr(text, '.') ? fopen(text, "re") : NULL;
+	if (!in && (strstr(text, ".json") || (strchr(text, '/') && !strchr(text, ':'))))
+		return param_fail(-EINVAL, why, "can't open '%s': %s", text, strerror(errno));
+	if (!in)
+		return veto_rule_parse(text, out, why);
+	json = malloc(JSON_MAX);
+	bytes = json ? fread(json, 1, JSON_MAX, in) : 0;
+	fclose(in);
+	err = bytes < JSON_MAX ? veto_rule_parse_json(json, bytes, text, out, why)
+			       : param_fail(-EINVAL, why, "'%s' is longer than %d bytes", text, JSON_MAX - 1);
+	free(json);
+	return err;
+}
+
+static int add_rule(const char *option, const char *text, bool selects, struct veto_rule *out)
+{
+	char why[VETO_WHY_MAX];
+
+	if (read_rule(text, out, why))
+		return misused("run", "%s %s: %s", option, text, why);
+	if ((out->policy->role == VETO_SELECTS) != selects)
+		return misused("run", "%s %s: %s", option, text,
+			selects ? "this policy does not select; use --policy" : "this policy selects; use --select");
+	return 0;
+}
+
+static int add_policy(const char *text, struct run_args *args)
+{
+	if (args->rules == VETO_RULES_MAX - 1)
+		return misused("run", "more than %d policies", VETO_RULES_MAX - 1);
+	return add_rule("--policy", text, false, &args->rule[args->rules++]);
+}
+
+static int read_u32(const char *option, const char *text, int64_t low, int64_t high, uint32_t *out)
+{
+	int64_t value;
+
+	if (read_count("run", option, text, low, high, &value))
+		return EXIT_MISUSED;
+	*out = (uint32_t)value;
+	return 0;
+}
+
+static int read_number(int option, const char *text, struct run_args *args)
+{
+	int64_t seed;
+
+	switch (option) {
+	case 'n':
+		return read_u32("-n", text, 1, VETO_CANDIDATES_MAX, &args->candidates);
+	case OPTION_COHORT:
+		return read_u32("--cohort", text, 1, VETO_CANDIDATES_MAX, &args->cohort);
+	case OPTION_MAX_TOKENS:
+		return read_u32("--max-tokens", text, 1, VETO_TOKENS_MAX, &args->max_tokens);
+	case OPTION_THREADS:
+		return read_u32("--threads", text, 1, 512, &args->threads);
+	case OPTION_SEED:
+		if (read_count("run", "--seed", text, 0, INT64_MAX, &seed))
+			return EXIT_MISUSED;
+		args->seed = (uint64_t)seed;
+		return 0;
+	case OPTION_TEMPERATURE:
+		return read_decimal("run", "--temperature", text, 0, 100, &args->temperature);
+	case OPTION_TOP_P:
+		return read_decimal("run", "--top-p", text, 0, 1, &args->top_p);
+	default:
+		return read_decimal("run", "--min-p", text, 0, 1, &args->min_p);
+	}
+}
+
+static int read_answer(const char *text, struct run_args *args)
+{
+	char why[VETO_WHY_MAX];
+
+	answer_rule_free(&args->answer);
+	return answer_rule_parse(text, &args->answer, why) ? misused("run", "%s", why) : 0;
+}
+
+/* select: where the text of --select goes, whose rule comes last. */
+static int read_option(int option, const char *text, struct run_args *args, const char **select)
+{
+	switch (option) {
+	case 'm':
+		args->model = text;
+		return 0;
+	case 'p':
+		args->prompt = text;
+		return 0;
+	case 'd':
+		args->device = text;
+		return 0;
+	case OPTION_PROMPTS:
+		args->prompts_path = text;
+		return 0;
+	case OPTION_ROWS:
+		args->rows_path = text;
+		return 0;
+	case OPTION_POLICY:
+		return add_policy(text, args);
+	case OPTION_SELECT:
+		*select = text;
+		return 0;
+	case OPTION_ANSWER:
+		return read_answer(text, args);
+	case OPTION_COMPARE:
+		args->is_compared = true;
+		return 0;
+	case OPTION_JSON:
+		args->is_json = true;
+		return 0;
+	default:
+		return read_number(option, text, args);
+	}
+}
+
+static int check(const struct run_args *args)
+{
+	if (!args->model)
+		return misused("run", "-m MODEL.gguf is needed; see veto run --help");
+	if (!args->prompt == !args->prompts_path)
+		return misused("run", "one of -p TEXT and --prompts FILE is needed; see veto run --help");
+	if (args->prompt && !*args->prompt)
+		return misused("run", "-p: the prompt is empty");
+	if (args->cohort > args->candidates)
+		return misused("run", "--cohort %u is above the %u candidates of -n", args->cohort, args->candidates);
+	return EXIT_DONE;
+}
+
+int run_args_read(int argc, char **argv, struct run_args *args)
+{
+	const char *select = "majority";
+	int option;
+
+	*args = (struct run_args){.device = "cpu:threads=1",
+		.candidates = 8,
+		.max_tokens = 256,
+		.seed = 1,
+		.temperature = 0.7,
+		.top_p = 1,
+		.min_p = 0.05};
+	read_answer("last-line", args);
+	while ((option = getopt_long(argc, argv, ":m:p:n:d:h", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			args->wants_help = true;
+			return EXIT_DONE;
+		}
+		if (option == '?' || option == ':')
+			return bad_option("run", argc, argv, option);
+		if (read_option(option, optarg, args, &select))
+			return EXIT_MISUSED;
+	}
+	if (optind < argc)
+		return misused("run", "unexpected argument '%s'", argv[optind]);
+	if (add_rule("--select", select, true, &args->rule[args->rules++]))
+		return EXIT_MISUSED;
+	return check(args);
+}

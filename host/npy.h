@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The .npy format of numpy (NEP 1), for arrays of two dimensions. */
+#ifndef VETO_NPY_H
+#define VETO_NPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct npy {
+	char type[8]; /* without the byte order: "f4", "f2", "u2" */
+	uint32_t item_bytes;
+	uint64_t rows, cols;
+	const void *data; /* inside the bytes that were read */
+};
+
+/* Read a whole file that lies in memory.
+ *   -EINVAL  not .npy, wrong shape, byte order or size; `why` quotes it */
+int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out, char *why);
+
+/* Bytes of the header that npy_write_header() writes. */
+#define NPY_HEADER_BYTES 128
+
+/* Write the header of fp32 rows at the file's position.  -EIO */
+int npy_write_header(FILE *file, uint64_t rows, uint64_t cols);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options written key=value,...: of policies and of device URIs. */
+#ifndef VETO_PARAM_H
+#define VETO_PARAM_H
+
+#include "veto.h"
+
+#include <stdarg.h>
+
+/* Write a message to why[VETO_WHY_MAX], or nowhere if why is NULL.  Returns err. */
+int param_fail(int err, char *why, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Every parameter at its fallback. */
+void param_defaults(const struct veto_param *table, struct veto_values *out);
+
+/* Set one parameter from text.  `owner` names whose it is, in messages.
+ *   -EINVAL  unknown key, not a number, out of range: `why` quotes key and value and says the range */
+int param_set(const struct veto_param *table, const char *owner, const char *key, const char *value,
+	struct veto_values *out, char *why);
+
+/* Defaults, then "key=value,key=value"; a required parameter that is missing is an error. */
+int param_parse(
+	const struct veto_param *table, const char *owner, const char *text, struct veto_values *out, char *why);
+
+/* -EINVAL if a required parameter is missing. */
+int param_check(const struct veto_param *table, const char *owner, const struct veto_values *values, char *why);
+
+/* Append a parameter's value as param_set() reads it; as snprintf does. */
+int param_print(
+	const struct veto_param *param, const struct veto_values *values, size_t index, char *text, size_t bytes);
+
+/* Describe the values that a parameter takes: "0.05 to 1", "avx2, avx512". */
+void param_range(const struct veto_param *param, char *text, size_t bytes);
+
+/* A decimal as Q20: strtod, times 2^20, nearest even.  -EINVAL if text is not a whole finite decimal below 2^40. */
+int param_q20(const char *text, int64_t *out);
+
+/* A whole number.  -EINVAL if text is anything else or above INT64_MAX. */
+int param_count(const char *text, int64_t *out);
+
+#endif

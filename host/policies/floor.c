@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* floor and window-floor: own-path rules that reject a candidate whose recent tokens score below a threshold. */
+#include "param.h"
+#include "policy.h"
+
+#include <errno.h>
+
+#define WINDOW_MAX 65536
+
+enum { FLOOR_SCORE, FLOOR_WINDOW, FLOOR_THRESHOLD, FLOOR_RUNGS, FLOOR_MIN_SURVIVORS, FLOOR_SHADOW };
+
+const struct veto_param floor_params[] = {
+	[FLOOR_SCORE] = {.name = "score",
+		.help = "score that is read",
+		.type = VETO_PARAM_FIELD,
+		.fallback = VETO_SELF_CERTAINTY},
+	[FLOOR_WINDOW] = {.name = "window",
+		.help = "tokens in the mean; not used with rungs",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 16,
+		.low = 1,
+		.high = WINDOW_MAX},
+	[FLOOR_THRESHOLD] = {.name = "threshold",
+		.help = "reject below this (nats); with rungs one for each",
+		.type = VETO_PARAM_Q20,
+		.low = -2048 * ONE_Q20,
+		.high = 2048 * ONE_Q20,
+		.is_required = true,
+		.is_list = true},
+	[FLOOR_RUNGS] = {.name = "rungs",
+		.help = "test only at these token counts, on the mean of all tokens",
+		.type = VETO_PARAM_COUNT,
+		.low = 1,
+		.high = VETO_TOKENS_MAX,
+		.is_list = true},
+	[FLOOR_MIN_SURVIVORS] = {.name = "min_survivors",
+		.help = "the first so many candidates are never rejected",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 1,
+		.low = 0,
+		.high = VETO_CANDIDATES_MAX},
+	[FLOOR_SHADOW] = {.name = "shadow",
+		.help = "1: report verdicts and stop nothing",
+		.type = VETO_PARAM_COUNT,
+		.low = 0,
+		.high = 1},
+	{0},
+};
+
+enum { WINDOW_SCORE, WINDOW_WINDOW, WINDOW_WARMUP, WINDOW_KEEP, WINDOW_MIN_SURVIVORS, WINDOW_SHADOW };
+
+const struct veto_param window_floor_params[] = {
+	[WINDOW_SCORE] = {.name = "score",
+		.help = "score that is read",
+		.type = VETO_PARAM_FIELD,
+		.fallback = VETO_TOPK_CONFIDENCE},
+	[WINDOW_WINDOW] = {.name = "window",
+		.help = "tokens in the mean",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 2048,
+		.low = 1,
+		.high = WINDOW_MAX},
+	[WINDOW_WARMUP] = {.name = "warmup",
+		.help = "candidates that run to their end before the others start",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 16,
+		.low = 1,
+		.high = VETO_CANDIDATES_MAX},
+	[WINDOW_KEEP] = {.name = "keep",
+		.help = "share of the warm-up candidates whose lowest window lies above the threshold",
+		.type = VETO_PARAM_RATIO,
+		.fallback = 943718 /* 0.9 */,
+		.low = 0,
+		.high = ONE_Q20},
+	[WINDOW_MIN_SURVIVORS] = {.name = "min_survivors",
+		.help = "the first so many candidates are never rejected",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 1,
+		.low = 0,
+		.high = VETO_CANDIDATES_MAX},
+	[WINDOW_SHADOW] = {.name = "shadow",
+		.help = "1: report verdicts and stop nothing",
+		.type = VETO_PARAM_COUNT,
+		.low = 0,
+		.high = 1},
+	{0},
+};
+
+static int64_t value(const struct rule *r, int param) { return r->rule.values.value[param][0]; }
+
+/* Note the verdict; the session makes it at the end of the round. */
+static void trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold)
+{
+	struct candidate *c = &b->candidate[candidate];
+	struct cell *cell = &r->cell[candidate];
+
+	if (cell->token != NEVER)
+		return;
+	cell->token = c->tokens;
+	cell->score = score;
+	cell->threshold = threshold;
+	cell->is_tripped = true;
+	if (!r->is_shadow && c->trip_token == NEVER) {
+		c->trip_token = c->tokens;
+		c->trip_rule = (uint32_t)(r - b->rule);
+	}
+}
+
+static int floor_check(const struct veto_values *values, uint32_t candidates, char *why)
+{
+	uint32_t rungs = values->count[FLOOR_RUNGS];
+	uint32_t thresholds = values->count[FLOOR_THRESHOLD];
+
+	(void)candidates;
+	for (uint32_t i = 1; i < rungs; i++)
+		if (values->value[FLOOR_RUNGS][i] <= values->value[FLOOR_RUNGS][i - 1])
+			return param_fail(-EINVAL, why, "floor: rungs: %lld does not lie above %lld",
+				(long long)values->value[FLOOR_RUNGS][i], (long long)values->value[FLOOR_RUNGS][i - 1]);
+	if (thresholds != (rungs ? rungs : 1))
+		return param_fail(-EINVAL, why, "floor: %u values of threshold for %u rungs", thresholds, rungs);
+	return 0;
+}
+
+static uint32_t floor_entries(const struct veto_values *values, uint32_t max_tokens)
+{
+	(void)max_tokens;
+	return values->count[FLOOR_RUNGS] ? 0 : (uint32_t)values->value[FLOOR_WINDOW][0];
+}
+
+/* Slide the window over the token just counted; its mean once full. */
+static struct veto_interval slide(struct rule *r, uint32_t candidate, uint32_t tokens, struct veto_interval token)
+{
+	struct veto_interval *at = &r->window[(size_t)candidate * r->entries + (tokens - 1) % r->entries];
+	struct sums *sums = &r->cell[candidate].sums;
+
+	if (tokens > r->entries)
+		sums_remove(sums, *at);
+	*at = token;
+	sums_add(sums, token);
+	return tokens < r->entries ? (struct veto_interval){NO_SCORE, NO_SCORE} : sums_mean(sums, r->entries);
+}
+
+static void floor_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
+{
+	const struct veto_values *values = &r->rule.values;
+	struct veto_interval token = policy_read(score, r->field);
+	uint32_t tokens = b->candidate[candidate].tokens;
+	struct veto_interval mean = {NO_SCORE, NO_SCORE};
+	uint32_t i = 0;
+
+	if (values->count[FLOOR_RUNGS] == 0) {
+		mean = slide(r, candidate, tokens, token);
+	} else {
+		sums_add(&r->cell[candidate].sums, token);
+		while (i < values->count[FLOOR_RUNGS] && values->value[FLOOR_RUNGS][i] != tokens)
+			i++;
+		if (i < values->count[FLOOR_RUNGS])
+			mean = sums_mean(&r->cell[candidate].sums, tokens);
+	}
+	if (mean.low != NO_SCORE && mean.high < values->value[FLOOR_THRESHOLD][i] && candidate >= r->min_survivors)
+		trip(b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i]);
+}
+
+const struct policy_ops floor_ops = {
+	.check = floor_check,
+	.entries = floor_entries,
+	.token = floor_token,
+};
+
+static int window_floor_check(const struct veto_values *values, uint32_t candidates, char *why)
+{
+	int64_t warmup = values->value[WINDOW_WARMUP][0];
+
+	if (warmup >= candidates)
+		return param_fail(-EINVAL, why, "window-floor: warmup=%lld leaves none of %u candidates to judge",
+			(long long)warmup, candidates);
+	return 0;
+}
+
+static uint32_t window_floor_entries(const struct veto_values *values, uint32_t max_tokens)
+{
+	(void)max_tokens;
+	return (uint32_t)values->value[WINDOW_WINDOW][0];
+}
+
+static void window_floor_start(struct board *b, struct rule *r)
+{
+	for (uint32_t i = 0; i < value(r, WINDOW_WARMUP); i++)
+		b->candidate[i].is_protected = true;
+}
+
+static void window_floor_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
+{
+	struct cell *cell = &r->cell[candidate];
+	struct veto_interval mean = slide(r, candidate, b->candidate[candidate].tokens, policy_read(score, r->field));
+
+	if (mean.low == NO_SCORE)
+		return;
+	if (cell->lowest == NO_SCORE || mean.low < cell->lowest)
+		cell->lowest = mean.low;
+	if (r->has_threshold && mean.high < r->threshold && candidate >= value(r, WINDOW_WARMUP) &&
+		candidate >= r->min_survivors)
+		trip(b, r, candidate, mean.high, r->threshold);
+}
+
+/* A warm-up candidate's lowest full window; of a shorter one its mean. */
+static int64_t lowest(const struct board *b, const struct rule *r, uint32_t candidate)
+{
+	const struct cell *cell = &r->cell[candidate];
+	uint32_t tokens = b->candidate[candidate].tokens;
+
+	return tokens < r->entries ? sums_mean(&cell->sums, tokens).low : cell->lowest;
+}
+
+/* numpy's linear percentile of sorted[n] at 1 - keep, truncated toward 0. */
+static int64_t percentile(const int64_t *sorted, uint32_t n, int64_t keep_q20)
+{
+	int64_t position = (ONE_Q20 - keep_q20) * (int64_t)(n - 1);
+	int64_t i = position >> 20;
+	int64_t fraction = position & (ONE_Q20 - 1);
+
+	if (fraction == 0)
+		return sorted[i];
+	return (int64_t)(((__int128)sorted[i] * (ONE_Q20 - fraction) + (__int128)sorted[i + 1] * fraction) / ONE_Q20);
+}
+
+static void sort(int64_t *v, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		int64_t moving = v[i];
+		uint32_t at = i;
+
+		for (; at > 0 && v[at - 1] > moving; at--)
+			v[at] = v[at - 1];
+		v[at] = moving;
+	}
+}
+
+static void window_floor_freeze(struct board *b, struct rule *r)
+{
+	uint32_t warmup = (uint32_t)value(r, WINDOW_WARMUP);
+	uint32_t finished = 0, n = 0;
+
+	for (uint32_t i = 0; i < warmup; i++) {
+		const struct candidate *c = &b->candidate[i];
+
+		if (c->state == VETO_WAITING || c->state == VETO_LIVE)
+			return;
+		finished += c->state == VETO_FINISHED;
+		if (c->state == VETO_FINISHED && lowest(b, r, i) != NO_SCORE)
+			b->scratch[n++] = lowest(b, r, i);
+	}
+	r->is_frozen = true;
+	if (finished < (warmup + 1) / 2 || n == 0)
+		return;
+	sort(b->scratch, n);
+	r->threshold = percentile(b->scratch, n, value(r, WINDOW_KEEP));
+	r->has_threshold = true;
+	for (uint32_t i = 0; i < warmup && !r->is_shadow; i++)
+		if (lowest(b, r, i) != NO_SCORE && lowest(b, r, i) < r->threshold)
+			b->candidate[i].has_vote = false;
+}
+
+const struct policy_ops window_floor_ops = {
+	.check = window_floor_check,
+	.entries = window_floor_entries,
+	.start = window_floor_start,
+	.token = window_floor_token,
+	.freeze = window_floor_freeze,
+};

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules: read, written and checked; and what policies share. */
+#include "policy.h"
+#include "param.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct veto_policy *veto_policy_at(size_t index)
+{
+	for (size_t i = 0; policies[i].face.name; i++)
+		if (i == index)
+			return &policies[i].face;
+	return NULL;
+}
+
+static int fail_unknown(const char *name, char *why)
+{
+	char known[400];
+	size_t used = 0;
+
+	for (size_t i = 0; policies[i].face.name && used < sizeof(known); i++)
+		used += (size_t)snprintf(
+			known + used, sizeof(known) - used, "%s%s", i ? ", " : "", policies[i].face.name);
+	return param_fail(-EINVAL, why, "unknown policy '%.64s'; known policies: %s", name, known);
+}
+
+int policy_find(const char *name, const struct veto_policy **out, char *why)
+{
+	for (size_t i = 0; policies[i].face.name; i++) {
+		if (strcmp(policies[i].face.name, name) == 0) {
+			*out = &policies[i].face;
+			return 0;
+		}
+	}
+	return fail_unknown(name, why);
+}
+
+int veto_rule_parse(const char *text, struct veto_rule *out, char *why)
+{
+	const char *colon = strchr(text, ':');
+	struct veto_rule rule;
+	char name[64];
+	int err;
+
+	snprintf(name, sizeof(name), "%.*s", colon ? (int)(colon - text) : (int)strlen(text), text);
+	err = policy_find(name, &rule.policy, why);
+	if (err)
+		return err;
+	err = param_parse(rule.policy->param, name, colon ? colon + 1 : "", &rule.values, why);
+	if (err)
+		return err;
+	*out = rule;
+	return 0;
+}
+
+int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
+{
+	const struct veto_param *param = rule->policy->param;
+	int used = snprintf(text, bytes, "%s", rule->policy->name);
+	char separator = ':';
+
+	for (size_t i = 0; param[i].name; i++) {
+		size_t at = (size_t)used < bytes ? (size_t)used : bytes;
+
+		if (rule->values.count[i] == 0)
+			continue;
+		used += snprintf(text + at, bytes - at, "%c%s=", separator, param[i].name);
+		at = (size_t)used < bytes ? (size_t)used : bytes;
+		used += param_print(&param[i], &rule->values, i, text + at, bytes - at);
+		separator = ',';
+	}
+	return used;
+}
+
+/* Q31 fields become Q20 by truncation. */
+static struct veto_interval to_q20(struct veto_interval value, const struct veto_field_info *field)
+{
+	if (strcmp(field->unit, "q31") != 0)
+		return value;
+	return (struct veto_interval){value.low >> 11, value.high == NO_BOUND ? NO_BOUND : value.high >> 11};
+}
+
+struct veto_interval policy_read(const struct veto_score *score, uint32_t field)
+{
+	struct veto_interval value;
+
+	if (!(score->has >> field & 1) || score->flags & (VETO_NAN | VETO_SATURATED))
+		return (struct veto_interval){NO_SCORE, NO_SCORE};
+	value = to_q20(score->field[field], &veto_fields[field]);
+	if (veto_fields[field].sign > 0)
+		return value;
+	/* Without an upper bound, its negative has no lower one: as good as no score. */
+	if (value.high == NO_BOUND)
+		return (struct veto_interval){NO_SCORE, NO_SCORE};
+	return (struct veto_interval){-value.high, -value.low};
+}
+
+static void sums_change(struct sums *sums, struct veto_interval value, int by)
+{
+	if (value.low == NO_SCORE)
+		return;
+	sums->usable += (uint32_t)by;
+	sums->low += by * value.low;
+	if (value.high == NO_BOUND)
+		sums->unbounded += (uint32_t)by;
+	else
+		sums->high += by * value.high;
+}
+
+void sums_add(struct sums *sums, struct veto_interval value) { sums_change(sums, value, 1); }
+
+void sums_remove(struct sums *sums, struct veto_interval value) { sums_change(sums, value, -1); }
+
+struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens)
+{
+	if (sums->usable == 0 || sums->usable * 2ull < tokens)
+		return (struct veto_interval){NO_SCORE, NO_SCORE};
+	return (struct veto_interval){
+		sums->low / sums->usable,
+		sums->unbounded ? NO_BOUND : sums->high / sums->usable,
+	};
+}
+
+void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token)
+{
+	struct candidate *c = &b->candidate[candidate];
+	struct cell *cell = &r->cell[candidate];
+	bool is_first = c->out_token == NEVER;
+
+	cell->token = token;
+	if (r->is_shadow) {
+		cell->is_shadow_pending = c->state == VETO_LIVE;
+		return;
+	}
+	if (token < c->out_token)
+		c->out_token = token;
+	if (!is_first || c->is_protected || c->state != VETO_LIVE)
+		return;
+	c->state = VETO_OUT;
+	c->is_pending = true;
+	c->pending_rule = (uint32_t)(r - b->rule);
+}
+
+/* A ratio in Q20 is off by half a unit at most, so the product by n / 2 units. */
+uint32_t ceil_ratio(uint32_t n, int64_t ratio_q20)
+{
+	int64_t kept = ((int64_t)n * ratio_q20 - n / 2 - 1 + ONE_Q20 - 1) >> 20;
+
+	if (n == 0)
+		return 0;
+	return kept < 1 ? 1 : (uint32_t)kept;
+}

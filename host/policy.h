@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy sees of a session, and what it implements. */
+#ifndef VETO_POLICY_H
+#define VETO_POLICY_H
+
+#include "veto.h"
+
+#define NEVER UINT32_MAX /* a token index: no such token */
+#define NO_SCORE INT64_MIN /* the low end of a missing score */
+#define NO_BOUND INT64_MAX /* the high end of an interval without one */
+#define ONE_Q20 (1ll << 20)
+
+/* Sums of a score over tokens, oriented so that higher is more confident. */
+struct sums {
+	int64_t low, high;
+	uint32_t usable; /* tokens in the sums */
+	uint32_t unbounded; /* of these, those without an upper bound: not in high */
+};
+
+/* What a rule knows of a candidate. */
+struct cell {
+	struct sums sums;
+	int64_t lowest; /* window-floor: mean of the lowest full window so far; NO_SCORE before */
+	int64_t score, threshold; /* of the verdict */
+	uint32_t token; /* of the verdict, real, shadow or spared; NEVER: none */
+	bool is_tripped; /* an own-path rule's verdict, not yet made */
+	bool is_shadow_pending; /* a verdict that the caller has not read */
+};
+
+struct candidate {
+	uint64_t answer;
+	enum veto_state state;
+	uint32_t tokens, unusable;
+	uint32_t same; /* the first candidate that closed with this answer: a name for it */
+	uint32_t out_token; /* of the first verdict that put it out or spared it; NEVER: none */
+	uint32_t trip_token, trip_rule; /* of an own-path rule's verdict, made at the end of the round */
+	uint32_t pending_rule; /* of the verdict that the caller has not read */
+	bool is_pending, is_settled; /* that verdict is SETTLED, not REJECT */
+	bool is_protected; /* a warm-up candidate */
+	bool has_vote; /* finished, and no rule took its vote */
+	bool is_new; /* finished in this round */
+};
+
+/* A rule in a session. */
+struct rule {
+	struct veto_rule rule;
+	const struct policy *policy;
+	uint32_t index; /* the caller's */
+	uint32_t field, min_survivors; /* the parameters score and min_survivors; 0 without */
+	bool is_shadow; /* the parameter shadow */
+	uint32_t entries; /* window entries a candidate */
+	struct veto_interval *window; /* [candidates][entries] */
+	struct cell *cell; /* [candidates] */
+	uint32_t *rung; /* [cohorts] rank rules: how far the rungs are judged */
+	int64_t threshold; /* window-floor: frozen after the warm-up */
+	bool is_frozen, has_threshold; /* window-floor */
+	uint64_t streak_answer; /* esc: of the window being filled */
+	uint32_t streak, window_filled;
+};
+
+struct board {
+	uint32_t candidates, cohort, max_tokens;
+	struct candidate *candidate; /* [candidates] */
+	int64_t *scratch; /* [candidates] for whoever runs */
+	struct veto_interval *ranking; /* [cohort] scores at a rung */
+	int64_t *tally; /* [candidates] votes by candidate.same */
+	bool is_settled;
+	uint32_t rules;
+	struct rule rule[VETO_RULES_MAX]; /* in an order of their own, whatever the caller's */
+};
+
+/* A policy's code; NULL: nothing to do. */
+struct policy_ops {
+	/* Parameters against each other and the candidates. */
+	int (*check)(const struct veto_values *values, uint32_t candidates, char *why);
+	uint32_t (*entries)(const struct veto_values *values, uint32_t max_tokens);
+	void (*start)(struct board *b, struct rule *r); /* before any event */
+	void (*token)(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score);
+	void (*freeze)(struct board *b, struct rule *r); /* at the end of a round, before any verdict */
+	/* Rank rules: the next rung of the cohort that starts at `first`, no later than `frontier`; NEVER: none.  And judge
+	 * it. */
+	uint32_t (*next_rung)(const struct board *b, const struct rule *r, uint32_t first, uint32_t frontier);
+	void (*judge)(struct board *b, struct rule *r, uint32_t first, uint32_t rung);
+	bool (*is_settled)(struct board *b, struct rule *r); /* after a round in which candidates finished */
+	int (*select)(struct board *b, struct rule *r, struct veto_choice *out);
+};
+
+struct policy {
+	struct veto_policy face;
+	const struct policy_ops *ops;
+};
+
+/* The table; a NULL name ends it. */
+extern const struct policy policies[];
+
+int policy_find(const char *name, const struct veto_policy **out, char *why);
+
+/* The score of a token as a policy reads it: negated where its sign is -1, Q31 brought to Q20; low = NO_SCORE where the
+ * row lacks the field or has NaN or saturated entries. */
+struct veto_interval policy_read(const struct veto_score *score, uint32_t field);
+void sums_add(struct sums *sums, struct veto_interval value);
+void sums_remove(struct sums *sums, struct veto_interval value);
+/* The mean over so many tokens, truncated toward 0; no score if fewer than half of them are usable. */
+struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens);
+
+/* Put a live candidate out (or spare one that has finished) for what its first `token` tokens showed.  A shadow rule's
+ * verdict is noted and changes nothing. */
+void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token);
+
+/* ceil(n * ratio), for a ratio that was rounded to Q20: 10 * 0.1 is 1. */
+uint32_t ceil_ratio(uint32_t n, int64_t ratio_q20);
+
+extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops;
+extern const struct policy_ops consensus_ops, adaptive_consistency_ops, esc_ops;
+extern const struct policy_ops majority_ops, borda_ops, best_ops, weighted_ops, sharpening_ops;
+extern const struct veto_param floor_params[], window_floor_params[], gate_params[], speculative_params[];
+extern const struct veto_param consensus_params[], adaptive_consistency_params[], esc_params[];
+extern const struct veto_param majority_params[], borda_params[], best_params[], weighted_params[], sharpening_params[];
+
+#endif

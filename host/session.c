@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions: events fold into state, rules judge it at the end of a round. */
+#include "param.h"
+#include "policy.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCORE_LIMIT (1ll << 40)
+
+struct veto_session {
+	struct board board;
+	size_t bytes, entries;
+	uint32_t cursor; /* where veto_session_next() goes on */
+	bool has_new; /* a candidate finished in this round */
+	_Alignas(16) char memory[]; /* everything that the board points to */
+};
+
+static_assert(sizeof(struct veto_session) <= VETO_SESSION_FIXED_BYTES, "the bound in veto.h");
+static_assert(sizeof(struct candidate) + sizeof(struct veto_interval) + 2 * sizeof(int64_t) +
+			      VETO_RULES_MAX * (sizeof(struct cell) + sizeof(uint32_t)) <=
+		      1024,
+	"the bound in veto.h");
+
+static int64_t named_value(const struct veto_rule *rule, const char *name)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		if (strcmp(rule->policy->param[i].name, name) == 0)
+			return rule->values.value[i][0];
+	return 0;
+}
+
+/* Order by place in the table, then by values: so the caller's order does not matter. */
+static int compare_rules(const struct rule *a, const struct rule *b)
+{
+	if (a->policy != b->policy)
+		return a->policy < b->policy ? -1 : 1;
+	return memcmp(&a->rule.values, &b->rule.values, sizeof(a->rule.values));
+}
+
+static void insert_rule(struct board *b, const struct veto_rule *rule, uint32_t index)
+{
+	struct rule new = {
+		.rule = *rule,
+		.policy = (const struct policy *)rule->policy,
+		.index = index,
+		.field = (uint32_t)named_value(rule, "score"),
+		.min_survivors = (uint32_t)named_value(rule, "min_survivors"),
+		.is_shadow = named_value(rule, "shadow") != 0,
+	};
+	uint32_t at = b->rules++;
+
+	static_assert(offsetof(struct policy, face) == 0, "a policy is found from its face");
+	for (; at > 0 && compare_rules(&new, &b->rule[at - 1]) < 0; at--)
+		b->rule[at] = b->rule[at - 1];
+	b->rule[at] = new;
+}
+
+static int check_counts(uint32_t rules, uint32_t candidates, uint32_t cohort, uint32_t max_tokens, char *why)
+{
+	if (rules > VETO_RULES_MAX)
+		return param_fail(-EINVAL, why, "%u rules: at most %d", rules, VETO_RULES_MAX);
+	if (candidates < 1 || candidates > VETO_CANDIDATES_MAX)
+		return param_fail(-EINVAL, why, "%u candidates: 1 to %d", candidates, VETO_CANDIDATES_MAX);
+	if (cohort > candidates)
+		return param_fail(-EINVAL, why, "a cohort of %u: at most the %u candidates", cohort, candidates);
+	if (max_tokens < 1 || max_tokens > VETO_TOKENS_MAX)
+		return param_fail(-EINVAL, why, "max_tokens %u: 1 to %u", max_tokens, VETO_TOKENS_MAX);
+	return 0;
+}
+
+/* The next piece of the session's memory; with base NULL it only counts. */
+static void *take(char *base, size_t *used, size_t bytes)
+{
+	void *at = base ? base + *used : NULL;
+
+	*used += (bytes + 15) & ~(size_t)15;
+	return at;
+}
+
+/* Give the board its arrays; returns their size. */
+static size_t lay_out(struct board *b, char *base)
+{
+	size_t n = b->candidates;
+	size_t used = 0;
+
+	b->candidate = take(base, &used, n * sizeof(*b->candidate));
+	b->scratch = take(base, &used, n * sizeof(*b->scratch));
+	b->tally = take(base, &used, n * sizeof(*b->tally));
+	b->ranking = take(base, &used, b->cohort * sizeof(*b->ranking));
+	for (uint32_t i = 0; i < b->rules; i++) {
+		struct rule *r = &b->rule[i];
+
+		r->cell = take(base, &used, n * sizeof(*r->cell));
+		r->rung = take(base, &used, n * sizeof(*r->rung));
+		r->window = take(base, &used, n * r->entries * sizeof(*r->window));
+	}
+	return used;
+}
+
+static void start(struct board *b)
+{
+	for (uint32_t i = 0; i < b->candidates; i++) {
+		b->candidate[i].out_token = b->candidate[i].trip_token = NEVER;
+		for (uint32_t j = 0; j < b->rules; j++) {
+			b->rule[j].cell[i].token = NEVER;
+			b->rule[j].cell[i].lowest = NO_SCORE;
+		}
+	}
+	for (uint32_t j = 0; j < b->rules; j++) {
+		struct rule *r = &b->rule[j];
+
+		for (size_t i = 0; i < (size_t)b->candidates * r->entries; i++)
+			r->window[i] = (struct veto_interval){NO_SCORE, NO_SCORE};
+		if (r->policy->ops->start)
+			r->policy->ops->start(b, r);
+	}
+}
+
+int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t candidates, uint32_t cohort,
+	uint32_t max_tokens, struct veto_session **out, char *why)
+{
+	struct board board = {
+		.candidates = candidates, .cohort = cohort ? cohort : candidates, .max_tokens = max_tokens};
+	struct veto_session *s;
+	size_t bytes;
+	int err;
+
+	err = check_counts(rules, candidates, cohort, max_tokens, why);
+	for (uint32_t i = 0; i < rules && !err; i++) {
+		const struct policy_ops *ops = ((const struct policy *)rule[i].policy)->ops;
+
+		if (ops->check)
+			err = ops->check(&rule[i].values, candidates, why);
+		insert_rule(&board, &rule[i], i);
+	}
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < rules; i++)
+		if (board.rule[i].policy->ops->entries)
+			board.rule[i].entries =
+				board.rule[i].policy->ops->entries(&board.rule[i].rule.values, max_tokens);
+	bytes = sizeof(*s) + lay_out(&board, NULL);
+	s = calloc(1, bytes);
+	if (!s)
+		return param_fail(-ENOMEM, why, "no memory for a session of %zu bytes", bytes);
+	s->board = board;
+	s->bytes = bytes;
+	lay_out(&s->board, s->memory);
+	start(&s->board);
+	for (uint32_t i = 0; i < rules; i++)
+		s->entries += (size_t)candidates * board.rule[i].entries;
+	*out = s;
+	return 0;
+}
+
+void veto_session_free(struct veto_session *s) { free(s); }
+
+size_t veto_session_bytes(const struct veto_session *s, size_t *window_entries)
+{
+	if (window_entries)
+		*window_entries = s->entries;
+	return s->bytes;
+}
+
+bool veto_session_may_start(const struct veto_session *s, uint32_t candidate)
+{
+	const struct board *b = &s->board;
+
+	if (candidate >= b->candidates || b->candidate[candidate].state != VETO_WAITING || b->is_settled)
+		return false;
+	for (uint32_t i = 0; i < b->rules && !b->candidate[candidate].is_protected; i++)
+		if (b->rule[i].policy->ops->freeze && !b->rule[i].is_frozen)
+			return false;
+	return true;
+}
+
+static bool is_score_valid(const struct veto_score *score)
+{
+	for (int i = 0; i < VETO_FIELDS; i++) {
+		const struct veto_interval *v = &score->field[i];
+
+		if (!(score->has >> i & 1))
+			continue;
+		if (v->low < -SCORE_LIMIT || v->low > SCORE_LIMIT || v->high < v->low ||
+			(v->high > SCORE_LIMIT && v->high != NO_BOUND))
+			return false;
+	}
+	return true;
+}
+
+static int push_token(struct veto_session *s, struct candidate *c, const struct veto_score *score)
+{
+	struct board *b = &s->board;
+
+	if ((c->state != VETO_LIVE && c->state != VETO_OUT) || c->tokens == b->max_tokens || !is_score_valid(score))
+		return -EINVAL;
+	c->tokens++;
+	c->unusable += score->has == 0 || score->flags & (VETO_NAN | VETO_SATURATED | VETO_EMPTY);
+	for (uint32_t i = 0; i < b->rules; i++)
+		if (b->rule[i].policy->ops->token)
+			b->rule[i].policy->ops->token(b, &b->rule[i], (uint32_t)(c - b->candidate), score);
+	return 0;
+}
+
+static int push_close(struct veto_session *s, struct candidate *c, uint64_t answer)
+{
+	struct board *b = &s->board;
+
+	if (c->state != VETO_LIVE && c->state != VETO_OUT)
+		return -EINVAL;
+	c->state = VETO_FINISHED;
+	c->has_vote = true;
+	c->is_new = s->has_new = true;
+	c->answer = answer;
+	c->same = (uint32_t)(c - b->candidate);
+	for (uint32_t i = 0; i < b->candidates; i++)
+		if (&b->candidate[i] != c && b->candidate[i].state == VETO_FINISHED && b->candidate[i].answer == answer)
+			c->same = b->candidate[i].same;
+	return 0;
+}
+
+int veto_session_push(struct veto_session *s, const struct veto_event *event)
+{
+	struct candidate *c;
+
+	if (event->candidate >= s->board.candidates)
+		return -EINVAL;
+	c = &s->board.candidate[event->candidate];
+	switch (event->kind) {
+	case VETO_OPEN:
+		if (!veto_session_may_start(s, event->candidate))
+			return -EINVAL;
+		c->state = VETO_LIVE;
+		return 0;
+	case VETO_TOKEN:
+		return push_token(s, c, &event->score);
+	case VETO_CLOSE:
+		return push_close(s, c, event->answer);
+	case VETO_LOST:
+		if (c->state == VETO_FINISHED || c->state == VETO_GONE)
+			return -EINVAL;
+		if (c->state != VETO_OUT)
+			c->state = VETO_GONE;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* How far every member of the cohort is known: no rung above it can close. */
+static uint32_t frontier(const struct board *b, uint32_t first, uint32_t end)
+{
+	uint32_t slowest = NEVER, longest = 0;
+
+	for (uint32_t i = first; i < end; i++) {
+		const struct candidate *c = &b->candidate[i];
+
+		if ((c->state == VETO_LIVE || c->state == VETO_WAITING) && c->tokens < slowest)
+			slowest = c->tokens;
+		if (c->tokens > longest)
+			longest = c->tokens;
+	}
+	return slowest < longest ? slowest : longest;
+}
+
+/* Judge the cohort's rungs that have closed, in the order of their tokens. */
+static void judge_cohort(struct board *b, uint32_t first)
+{
+	uint32_t end = b->candidates - first < b->cohort ? b->candidates : first + b->cohort;
+	uint32_t limit, lowest;
+
+	do {
+		struct rule *next = NULL;
+
+		limit = frontier(b, first, end);
+		lowest = NEVER;
+		for (uint32_t i = 0; i < b->rules; i++) {
+			struct rule *r = &b->rule[i];
+			uint32_t rung =
+				r->policy->ops->next_rung ? r->policy->ops->next_rung(b, r, first, limit) : NEVER;
+
+			if (rung < lowest) {
+				lowest = rung;
+				next = r;
+			}
+		}
+		if (next) {
+			next->policy->ops->judge(b, next, first, lowest);
+			next->rung[first / b->cohort] = lowest;
+		}
+	} while (lowest != NEVER);
+	for (uint32_t i = 0; i < b->rules; i++)
+		b->rule[i].rung[first / b->cohort] = limit;
+}
+
+/* Make the verdicts that own-path rules have noted, the earliest of a candidate first. */
+static void make_own_path_verdicts(struct board *b)
+{
+	for (uint32_t i = 0; i < b->candidates; i++) {
+		struct candidate *c = &b->candidate[i];
+
+		if (c->trip_token != NEVER && b->rule[c->trip_rule].cell[i].is_tripped)
+			board_reject(b, &b->rule[c->trip_rule], i, c->trip_token);
+		for (uint32_t j = 0; j < b->rules; j++) {
+			struct rule *r = &b->rule[j];
+
+			if (r->cell[i].is_tripped && r->is_shadow)
+				board_reject(b, r, i, r->cell[i].token);
+			r->cell[i].is_tripped = false;
+		}
+	}
+}
+
+static void settle(struct board *b, uint32_t rule)
+{
+	b->is_settled = true;
+	for (uint32_t i = 0; i < b->candidates; i++) {
+		struct candidate *c = &b->candidate[i];
+
+		if (c->state != VETO_LIVE && c->state != VETO_WAITING)
+			continue;
+		c->is_pending = c->state == VETO_LIVE;
+		c->is_settled = true;
+		c->pending_rule = rule;
+		c->out_token = c->tokens;
+		c->state = VETO_OUT;
+	}
+}
+
+/* Every rule that stops is asked, so that each keeps its count; the first in order that says so settles. */
+static void test_stops(struct board *b)
+{
+	for (uint32_t i = b->rules; i-- > 0;) {
+		struct rule *r = &b->rule[i];
+
+		if (r->policy->ops->is_settled && r->policy->ops->is_settled(b, r))
+			settle(b, i);
+	}
+	for (uint32_t i = 0; i < b->candidates; i++)
+		b->candidate[i].is_new = false;
+}
+
+void veto_session_round(struct veto_session *s)
+{
+	struct board *b = &s->board;
+
+	for (uint32_t i = 0; i < b->rules; i++)
+		if (b->rule[i].policy->ops->freeze && !b->rule[i].is_frozen)
+			b->rule[i].policy->ops->freeze(b, &b->rule[i]);
+	if (!b->is_settled) {
+		for (uint32_t first = 0; first < b->candidates; first += b->cohort)
+			judge_cohort(b, first);
+		make_own_path_verdicts(b);
+		if (s->has_new)
+			test_stops(b);
+	}
+	s->has_new = false;
+	s->cursor = 0;
+}
+
+static void fill_reject(const struct rule *r, uint32_t candidate, bool is_shadow, struct veto_verdict *out)
+{
+	const struct cell *cell = &r->cell[candidate];
+
+	*out = (struct veto_verdict){
+		.kind = VETO_REJECT,
+		.is_shadow = is_shadow,
+		.candidate = candidate,
+		.tokens = cell->token,
+		.rule = r->index,
+		.field = r->field,
+		.score = cell->score,
+		.threshold = cell->threshold,
+	};
+}
+
+bool veto_session_next(struct veto_session *s, struct veto_verdict *out)
+{
+	struct board *b = &s->board;
+
+	for (; s->cursor < b->candidates; s->cursor++) {
+		struct candidate *c = &b->candidate[s->cursor];
+
+		if (c->is_pending) {
+			const struct rule *r = &b->rule[c->pending_rule];
+
+			c->is_pending = false;
+			fill_reject(r, s->cursor, false, out);
+			if (c->is_settled)
+				*out = (struct veto_verdict){.kind = VETO_SETTLED,
+					.candidate = s->cursor,
+					.tokens = c->out_token,
+					.rule = r->index};
+			return true;
+		}
+		for (uint32_t j = 0; j < b->rules; j++) {
+			struct cell *cell = &b->rule[j].cell[s->cursor];
+
+			if (!cell->is_shadow_pending)
+				continue;
+			cell->is_shadow_pending = false;
+			fill_reject(&b->rule[j], s->cursor, true, out);
+			return true;
+		}
+	}
+	return false;
+}
+
+int veto_session_candidate(const struct veto_session *s, uint32_t candidate, struct veto_candidate_info *out)
+{
+	const struct candidate *c;
+
+	if (candidate >= s->board.candidates)
+		return -EINVAL;
+	c = &s->board.candidate[candidate];
+	*out = (struct veto_candidate_info){
+		.state = c->state,
+		.votes = c->has_vote,
+		.tokens = c->tokens,
+		.unusable = c->unusable,
+		.answer = c->answer,
+	};
+	return 0;
+}
+
+bool veto_session_is_done(const struct veto_session *s)
+{
+	for (uint32_t i = 0; i < s->board.candidates; i++)
+		if (s->board.candidate[i].state == VETO_LIVE || s->board.candidate[i].state == VETO_WAITING)
+			return false;
+	return true;
+}
+
+/* Where the caller's rule stands; board.rules: nowhere. */
+static uint32_t rule_find(const struct board *b, uint32_t index)
+{
+	uint32_t i = 0;
+
+	while (i < b->rules && b->rule[i].index != index)
+		i++;
+	return i;
+}
+
+int veto_session_threshold(const struct veto_session *s, uint32_t rule, int64_t *out)
+{
+	uint32_t i = rule_find(&s->board, rule);
+	const struct rule *r = &s->board.rule[i];
+
+	if (i == s->board.rules || !r->policy->ops->freeze)
+		return -EINVAL;
+	if (!r->is_frozen)
+		return -EAGAIN;
+	if (!r->has_threshold)
+		return -ENODATA;
+	*out = r->threshold;
+	return 0;
+}
+
+int veto_session_select(struct veto_session *s, uint32_t rule, struct veto_choice *out)
+{
+	uint32_t i = rule_find(&s->board, rule);
+
+	if (i == s->board.rules || !s->board.rule[i].policy->ops->select)
+		return -EINVAL;
+	return s->board.rule[i].policy->ops->select(&s->board, &s->board.rule[i], out);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The source that generates candidates with llama.cpp in this process: a continuous batch. */
+#ifndef VETO_LLAMA_SOURCE_H
+#define VETO_LLAMA_SOURCE_H
+
+#include "source.h"
+
+#include <signal.h>
+
+struct engine;
+
+struct engine_options {
+	const char *model; /* path of a GGUF file */
+	uint32_t threads; /* 0: one a processor */
+	uint32_t slots; /* candidates that are written at a time */
+	uint32_t max_tokens; /* a candidate */
+	uint64_t seed;
+	double temperature, top_p, min_p; /* 0: greedy; 1: off; 0: off */
+	const volatile sig_atomic_t *stop; /* not 0: the user wants to end */
+	/* The key of a finished candidate's answer; 0: none.  A candidate cut off at max_tokens has none. */
+	uint64_t (*answer)(void *arg, uint32_t candidate, const char *text);
+	void *answer_arg;
+};
+
+/* Load the model.
+ *   -EINVAL  no model, one without logits, or a vocabulary over VETO_VOCAB_MAX; `why` says which */
+int engine_open(const struct engine_options *options, struct engine **out, char *why);
+void engine_close(struct engine *e);
+
+uint32_t engine_vocab(const struct engine *e);
+
+/* The prompt's tokens, the model's chat template applied, in memory to be freed.
+ *   -EINVAL  longer than the model's context less max_tokens */
+int engine_tokenize(const struct engine *e, const char *prompt, int32_t **tokens, uint32_t *count, char *why);
+
+/* Make room for prompts of so many tokens.  -ENOMEM */
+int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why);
+
+/* Start on a prompt: its candidates are 0..candidates-1.  One prompt at a time; the source lives until the next start. */
+int engine_start(struct engine *e, const char *prompt, const int32_t *tokens, uint32_t count, uint32_t candidates,
+	struct source **out);
+
+/* What a candidate of the current prompt has written. */
+const char *engine_text(const struct engine *e, uint32_t candidate);
+
+#endif

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libveto: scores for the tokens of language models, bit for bit the same on every device, and verdicts on candidates. */
+#ifndef VETO_H
+#define VETO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "veto_hw.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* Functions that can fail return 0 or a negative errno, and leave their results untouched on failure.  Those that read
+ * human text take `why`, a buffer of VETO_WHY_MAX bytes or NULL, and say there what was wrong. */
+#define VETO_WHY_MAX 512
+
+/* The library's version, "major.minor.patch". */
+const char *veto_version(void);
+
+/* --- Scores ----------------------------------------------------------------------------------------------------------
+ * Facts about one row of logits l[0..V-1], with p = softmax(l), LSE = log sum exp l, masked entries left out of every
+ * sum and of V.  hls/arithmetic.md gives the integers; the unit is Q20 nats (1 nat = 2^20) or Q31 (1.0 = 2^31). */
+enum veto_field {
+	VETO_SELF_CERTAINTY, /* LSE - mean(l) - log V: KL from uniform to p (arXiv 2502.18581) */
+	VETO_ENTROPY, /* LSE - sum p l */
+	VETO_LSE,
+	VETO_MEAN, /* mean(l) */
+	VETO_TOP1_LOGP, /* log-probability of the likeliest token */
+	VETO_MARGIN, /* likeliest logit less the second */
+	VETO_TOPK_CONFIDENCE, /* minus the mean log-probability of the k likeliest (DeepConf, arXiv 2508.15260) */
+	VETO_TOKEN_LOGP, /* log-probability of the sampled token */
+	VETO_SUBSET_FIRST, /* Q31: probability of the subset's first token among the subset */
+	VETO_SUBSET_MASS, /* Q31: probability of the subset among all */
+	VETO_FIELDS
+};
+
+struct veto_field_info {
+	const char *name; /* as in JSON, less the unit: "self_certainty" */
+	const char *unit; /* "q20" (nats) or "q31" */
+	int sign; /* -1: a higher value is less confident; policies read it negated */
+	bool may_be_negative;
+};
+extern const struct veto_field_info veto_fields[VETO_FIELDS];
+
+/* The field of that name, or -ENOENT. */
+int veto_field_find(const char *name);
+
+/* Equal ends: exact.  high INT64_MAX: no upper bound is known. */
+struct veto_interval {
+	int64_t low, high;
+};
+
+enum veto_score_flag {
+	VETO_EMPTY = 1, /* every entry masked: no field is defined */
+	VETO_NAN = 2, /* the row has NaN entries */
+	VETO_SATURATED = 4, /* the row has entries above 1024 */
+};
+
+struct veto_score {
+	uint32_t has; /* bit 1u << field: the field is defined for this row */
+	uint32_t flags; /* enum veto_score_flag */
+	struct veto_interval field[VETO_FIELDS];
+};
+
+/* --- Devices ---------------------------------------------------------------------------------------------------------
+ * A device serves one thread at a time; different devices may serve different threads. */
+enum veto_format { VETO_FP32, VETO_FP16, VETO_BF16, VETO_FORMATS };
+extern const char *const veto_format_names[VETO_FORMATS];
+
+/* Bytes of one value, 4 or 2. */
+size_t veto_format_bytes(enum veto_format format);
+
+enum veto_memory {
+	VETO_HOST, /* data is an address of this process */
+	VETO_DEVICE, /* handle is a buffer of the device that scores */
+};
+
+/* Rows of logits: the caller's, untouched until their job is reaped. */
+struct veto_rows {
+	enum veto_format format;
+	enum veto_memory memory;
+	uint32_t rows;
+	uint32_t cols; /* vocabulary, 1..VETO_VOCAB_MAX; entries beyond it in a padded row count for nothing */
+	size_t stride_bytes; /* from row to row; at least cols values, any alignment */
+	const void *data; /* VETO_HOST; any alignment */
+	void *handle; /* VETO_DEVICE */
+	const uint32_t *token; /* [rows] the sampled tokens, or NULL; VETO_NO_TOKEN: none for that row */
+	const uint32_t *subset; /* [subset_tokens], different ids below cols */
+	uint32_t subset_tokens; /* 0..VETO_SUBSET_MAX */
+	uint32_t top_k; /* 0..VETO_TOP_MAX: k of top_id and of the confidence; 0 leaves both out */
+};
+
+/* Where results go: arrays of rows->rows entries, NULL where not wanted. */
+struct veto_results {
+	struct veto_score *score;
+	struct veto_record *record;
+	uint32_t *top_id; /* [rows][top_k], likeliest first; VETO_NO_TOKEN where fewer are left */
+	uint32_t *subset_q31; /* [rows][subset_tokens], probability of each among the subset; 0 for a masked one */
+};
+
+struct veto_done {
+	uint64_t tag;
+	uint64_t device_ns; /* time the device spent on the job */
+	int status; /* 0 or a negative errno: the results are then undefined */
+};
+
+struct veto_device_info {
+	char uri[256]; /* complete: every option with the value in force */
+	const char *backend;
+	uint32_t depth; /* jobs in flight at most */
+	uint32_t formats; /* bit 1u << format */
+	uint32_t memories; /* bit 1u << memory */
+};
+
+struct veto_device;
+
+/* Open a device by URI: "cpu:", "cpu:isa=avx2,threads=2".
+ *   -EINVAL  unknown backend or option, value out of range
+ *   -ENODEV  the backend has nothing here that the URI names
+ *   -ENOMEM */
+int veto_device_open(const char *uri, struct veto_device **out, char *why);
+
+/* Ends the jobs in flight, whose results are then undefined, and frees the device.  NULL is ignored. */
+void veto_device_close(struct veto_device *dev);
+
+const struct veto_device_info *veto_device_info(const struct veto_device *dev);
+
+/* Start scoring rows into out.  Does not wait for the device.  *rows and *out are copied; what they point to stays
+ * valid and untouched until veto_device_reap() returns the tag.
+ *   -EAGAIN      info->depth jobs are in flight: reap first
+ *   -EINVAL      cols, stride, top_k, a token or the subset out of range, or an id twice in the subset
+ *   -EOPNOTSUPP  the device can't read this format or memory
+ *   -ENOMEM */
+int veto_device_submit(
+	struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out, uint64_t tag);
+
+/* Wait for the next finished job, in any order of finishing; timeout_ns 0 polls, negative waits without limit.
+ *   -EAGAIN  none finished in time
+ *   -ENOENT  none in flight */
+int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_done *out);
+
+/* Submit and wait: for a device with nothing in flight.  Errors of both, and the job's. */
+int veto_device_score(struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out);
+
+/* Calls found() with a URI of every device that is present or could be, and why it can't be opened or NULL. */
+void veto_device_list(void (*found)(void *arg, const char *uri, const char *why), void *arg);
+
+/* --- Policies --------------------------------------------------------------------------------------------------------
+ * A policy is a rule with parameters; a rule is a policy with their values. */
+#define VETO_PARAMS_MAX 10
+#define VETO_LIST_MAX 8
+#define VETO_RULES_MAX 8
+
+enum veto_param_type {
+	VETO_PARAM_COUNT, /* whole number */
+	VETO_PARAM_Q20, /* decimal, kept as Q20: strtod, times 2^20, nearest even */
+	VETO_PARAM_RATIO, /* the same, of 1 */
+	VETO_PARAM_FIELD, /* name of a score */
+	VETO_PARAM_CHOICE, /* one of the names in choices */
+};
+
+struct veto_param {
+	const char *name, *help;
+	enum veto_param_type type;
+	int64_t fallback, low, high; /* Q20 for VETO_PARAM_Q20 and _RATIO; both ends allowed */
+	const char *const *choices; /* VETO_PARAM_CHOICE: ends with NULL */
+	bool is_required, is_list; /* a list is written a+b+c, VETO_LIST_MAX values at most */
+};
+
+struct veto_values {
+	int64_t value[VETO_PARAMS_MAX][VETO_LIST_MAX]; /* in the order of the parameters */
+	uint32_t count[VETO_PARAMS_MAX]; /* 0: not given, and no fallback */
+};
+
+enum veto_role { VETO_REJECTS, VETO_STOPS, VETO_SELECTS };
+
+struct veto_policy {
+	const char *name, *help;
+	const char *source; /* the paper the rule comes from */
+	enum veto_role role;
+	const struct veto_param *param; /* ends with a NULL name */
+};
+
+/* The policies, in the order of their table; NULL beyond the last. */
+const struct veto_policy *veto_policy_at(size_t index);
+
+struct veto_rule {
+	const struct veto_policy *policy;
+	struct veto_values values;
+};
+
+/* Read a rule: "name" or "name:key=value,...".
+ *   -EINVAL  unknown name or key, a value out of range, a required one missing; `why` quotes it */
+int veto_rule_parse(const char *text, struct veto_rule *out, char *why);
+
+/* Read a rule from JSON: {"policy": "name", "key": value or [values], ...}.  file names it in messages.
+ *   -EINVAL  as above, or no JSON: `why` gives line and column */
+int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struct veto_rule *out, char *why);
+
+/* Write the rule in the form that veto_rule_parse() reads, every parameter named; returns the length as snprintf does. */
+int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
+
+/* --- Sessions --------------------------------------------------------------------------------------------------------
+ * A session decides on the candidates of one prompt.  Events fold into state; verdicts are made at the end of a round
+ * only, so the order of events inside a round does not matter.  It reads no clock, does no I/O and allocates only in
+ * veto_session_new(); the same events give the same verdicts for ever.
+ *
+ * Memory: at most 1 KiB a candidate, 16 bytes a window entry, and VETO_SESSION_FIXED_BYTES.  Window entries a candidate:
+ * the windows of floor and window-floor, the rungs of floor and gate, and max_tokens for speculative, whose rungs are
+ * not known before. */
+#define VETO_CANDIDATES_MAX 4096
+#define VETO_TOKENS_MAX (1u << 20)
+#define VETO_SESSION_FIXED_BYTES 16384
+
+enum veto_event_kind {
+	VETO_OPEN, /* the candidate starts */
+	VETO_TOKEN, /* its next token, with its score */
+	VETO_CLOSE, /* it finished, with its answer */
+	VETO_LOST, /* its source can't go on with it */
+};
+
+struct veto_event {
+	enum veto_event_kind kind;
+	uint32_t candidate;
+	uint64_t answer; /* CLOSE: equal answers, equal keys; 0: none */
+	struct veto_score score; /* TOKEN; has = 0: the token counts, without a score */
+};
+
+enum veto_verdict_kind {
+	VETO_REJECT, /* stop the candidate: it is not worth finishing */
+	VETO_SETTLED, /* stop the candidate: the prompt has its answer */
+};
+
+struct veto_verdict {
+	enum veto_verdict_kind kind;
+	bool is_shadow; /* what a rule with shadow=1 would have done: obey nothing */
+	uint32_t candidate;
+	uint32_t tokens; /* the verdict is based on the candidate's first so many tokens */
+	uint32_t rule; /* index in the rules given to veto_session_new() */
+	uint32_t field; /* REJECT: enum veto_field */
+	int64_t score, threshold; /* REJECT: Q20, as the rule reads the field: negated where its sign is -1 */
+};
+
+enum veto_state { VETO_WAITING, VETO_LIVE, VETO_OUT, VETO_FINISHED, VETO_GONE };
+
+struct veto_candidate_info {
+	enum veto_state state;
+	bool votes; /* it finished, and no rule took its vote */
+	uint32_t tokens;
+	uint32_t unusable; /* tokens whose row had NaN or saturated entries, or no score at all */
+	uint64_t answer;
+};
+
+struct veto_choice {
+	uint32_t candidate; /* the best or the lowest-indexed one with the answer */
+	uint64_t answer; /* never 0 */
+	int64_t weight; /* what the rule ranks by, of this answer; the unit is the rule's */
+};
+
+struct veto_session;
+
+/* candidates in cohorts of `cohort` (0: all in one), each of max_tokens at most.  The rules are copied; their order does
+ * not matter.
+ *   -EINVAL  a number out of range, no room for the rules' state, or a rule that does not fit the candidates; see `why`
+ *   -ENOMEM */
+int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t candidates, uint32_t cohort,
+	uint32_t max_tokens, struct veto_session **out, char *why);
+void veto_session_free(struct veto_session *s);
+
+/* Bytes that the session holds, and the window entries among them (16 bytes each). */
+size_t veto_session_bytes(const struct veto_session *s, size_t *window_entries);
+
+/* Whether a source may open the candidate now: it is waiting, the prompt is not settled, and no warm-up holds it. */
+bool veto_session_may_start(const struct veto_session *s, uint32_t candidate);
+
+/* Fold an event into the state.  Tokens that arrive after a verdict are counted as spent; a CLOSE after it means that
+ * the candidate finished before the verdict reached it: its answer votes.
+ *   -EINVAL  no such candidate, an event that its state does not allow, a token beyond max_tokens, or a score beyond
+ *            +-2^40 */
+int veto_session_push(struct veto_session *s, const struct veto_event *event);
+
+/* End the round: decide, in candidate order. */
+void veto_session_round(struct veto_session *s);
+
+/* The next verdict of the rounds so far; false: no more, the rest continue. */
+bool veto_session_next(struct veto_session *s, struct veto_verdict *out);
+
+/* -EINVAL: no such candidate */
+int veto_session_candidate(const struct veto_session *s, uint32_t candidate, struct veto_candidate_info *out);
+
+/* True once every candidate is out, finished or lost, or can't start any more. */
+bool veto_session_is_done(const struct veto_session *s);
+
+/* The threshold that a rule's warm-up froze (Q20, as the rule reads the field).
+ *   -EINVAL  no such rule, or it has no warm-up
+ *   -EAGAIN  the warm-up is not over
+ *   -ENODATA fewer than half of its candidates finished: the rule rejects nothing */
+int veto_session_threshold(const struct veto_session *s, uint32_t rule, int64_t *out);
+
+/* Choose among the answers of the finished candidates by a rule whose role is VETO_SELECTS.
+ *   -EINVAL   no such rule, or not of that role
+ *   -ENODATA  no candidate with an answer that the rule can weigh */
+int veto_session_select(struct veto_session *s, uint32_t rule, struct veto_choice *out);
+
+/* --- Verifier --------------------------------------------------------------------------------------------------------
+ * A device and sessions behind one set of calls: rows in, verdicts out.  A verifier and its streams serve one thread. */
+struct veto_verifier;
+struct veto_stream;
+
+/* Errors as veto_device_open(). */
+int veto_verifier_open(const char *uri, struct veto_verifier **out, char *why);
+/* Its streams are closed before. */
+void veto_verifier_close(struct veto_verifier *v);
+const struct veto_device_info *veto_verifier_info(const struct veto_verifier *v);
+
+/* One prompt. */
+struct veto_stream_info {
+	const struct veto_rule *rule;
+	uint32_t rules, candidates, cohort, max_tokens; /* as veto_session_new() */
+	enum veto_format format; /* of the rows */
+	uint32_t vocab; /* logits a row */
+	uint32_t top_k; /* k of the confidence */
+	const uint32_t *subset; /* [subset_tokens], copied */
+	uint32_t subset_tokens;
+};
+
+/* How a token's score is learned. */
+struct veto_payload {
+	const void *row; /* [vocab] logits, untouched until the round is over; NULL: the event's own score counts */
+	uint32_t token; /* the sampled token */
+};
+
+/* Errors as veto_session_new(); -EINVAL also for a vocabulary, top_k or subset that no row of this device can have. */
+int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why);
+void veto_stream_close(struct veto_stream *s);
+
+/* Take an event into the round that is being filled; payload may be NULL.  Scoring starts at once.
+ *   -EINVAL  the payload's token lies beyond the vocabulary
+ *   -ENOMEM, and errors of veto_device_submit() */
+int veto_stream_push(struct veto_stream *s, const struct veto_event *event, const struct veto_payload *payload);
+
+/* Wait until every row of the round is scored, give the events to the session in their order, and end its round.  A row
+ * that the device failed to score counts as a token without a score.
+ *   -EAGAIN  timeout_ns is over (0 polls, negative waits without limit): call again
+ *   -EINVAL  the session refused an event; the others were taken, and the round has ended */
+int veto_stream_round(struct veto_stream *s, int64_t timeout_ns);
+
+bool veto_stream_next(struct veto_stream *s, struct veto_verdict *out);
+
+/* The score of a candidate's last token of the last round; NULL before its first. */
+const struct veto_score *veto_stream_score(const struct veto_stream *s, uint32_t candidate);
+
+struct veto_stream_counts {
+	uint64_t rows, failed_rows; /* given to the device; of these, those it failed */
+	uint64_t device_ns;
+};
+struct veto_stream_counts veto_stream_counts(const struct veto_stream *s);
+
+/* The session behind it, for veto_session_may_start(), _candidate(), _threshold(), _select() and _is_done(). */
+struct veto_session *veto_stream_session(struct veto_stream *s);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+#endif

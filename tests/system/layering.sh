@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Includes point one way: each kind of file sees its own headers and those named here.
+set -uo pipefail
+cd "$SOURCE"
+failures=0
+
+# allow FILES... -- HEADERS...: the project's headers that these files may include.
+allow() {
+	local files=() file header
+	while [ "$1" != -- ]; do files+=("$1"); shift; done
+	shift
+	for file in "${files[@]}"; do
+		[ -f "$file" ] || continue
+		while read -r header; do
+			[[ " $* " == *" $header "* ]] || {
+				echo "$file includes $header: allowed are: $*"
+				failures=$((failures + 1))
+			}
+		done < <(sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p' "$file")
+	done
+}
+
+# The library, from the bottom up.
+allow hls/*.h --
+allow host/veto.h -- veto_hw.h
+allow host/score.c -- veto.h
+allow host/fx1.[ch] -- veto.h fx1.h
+allow host/param.[ch] -- veto.h param.h
+allow host/npy.[ch] -- npy.h param.h
+allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h
+allow host/session.c -- veto.h policy.h param.h
+allow host/json.[ch] -- veto.h json.h param.h policy.h
+allow host/backend.h -- veto.h fx1.h
+allow host/device.c -- veto.h backend.h param.h
+allow drivers/*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h
+allow host/verifier.c -- veto.h param.h
+# Programs see the library and themselves.
+allow host/source.h host/play.c host/sources/*.[ch] -- veto.h source.h llama_source.h param.h
+
+# Foreign headers, each in one place.
+only() {
+	local header=$1 found
+	shift
+	found=$(grep -lE "^ *# *include *<$header" -r host hls drivers | sort | tr '\n' ' ')
+	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
+}
+only 'cjson/cJSON.h' host/json.c
+only 'llama.h' host/sources/llama.c
+only 'pthread.h' drivers/cpu.c host/device.c
+only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
+
+# Policies, sessions and the reference scores do no I/O, start no threads, read no clock, and allocate only in _new.
+pure="host/policy.c host/policies/*.c host/session.c host/fx1.c host/score.c"
+# shellcheck disable=SC2086 # A list of patterns.
+found=$(grep -nE '\b(fopen|printf|fprintf|puts|open|read|write|clock_gettime|time|pthread_[a-z]+|malloc|realloc|calloc)\(' $pure | grep -v 's = calloc(1, bytes);')
+[ -z "$found" ] || { echo "forbidden calls:"; echo "$found"; failures=$((failures + 1)); }
+
+# Every source of the library is covered above.
+[ "$failures" -eq 0 ] && echo "includes point one way"
+exit $((failures > 0))

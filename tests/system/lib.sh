@@ -1,0 +1,41 @@
+# Sourced by the system tests: a folder of their own, and checks that say what they saw.
+# VETO is the program, SOURCE the repository.
+set -uo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+cases=0
+
+complain() {
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+
+# refuse STATUS MESSAGE COMMAND...: the command ends with that exit code, says MESSAGE on stderr in one line, and writes
+# nothing to stdout.
+refuse() {
+	local want=$1 message=$2 status=0
+	shift 2
+	cases=$((cases + 1))
+	"$@" >"$work/stdout" 2>"$work/stderr" </dev/null || status=$?
+	[ "$status" = "$want" ] || complain "$*: exit code $status, expected $want: $(head -n 3 "$work/stderr")"
+	grep -qF -- "$message" "$work/stderr" || complain "$*: said '$(head -n 3 "$work/stderr")', expected '$message'"
+	[ "$(wc -l <"$work/stderr")" = 1 ] || complain "$*: $(wc -l <"$work/stderr") lines on stderr"
+	[ ! -s "$work/stdout" ] || complain "$*: wrote to stdout"
+}
+
+# expect TEXT COMMAND...: the command ends with 0 and prints TEXT.
+expect() {
+	local text=$1 status=0
+	shift
+	cases=$((cases + 1))
+	"$@" >"$work/stdout" 2>"$work/stderr" </dev/null || status=$?
+	[ "$status" = 0 ] || complain "$*: exit code $status: $(head -n 5 "$work/stderr")"
+	grep -qF -- "$text" "$work/stdout" || complain "$*: '$text' is not in: $(head -n 5 "$work/stdout")"
+}
+
+finish() {
+	echo "$cases cases, $failures failures"
+	[ "$failures" = 0 ] && [ "$cases" -gt 0 ]
+	exit
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# veto run on a real model: what it prints, what it writes, how it ends, and what it refuses.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+model=${MODEL:-$("$SOURCE/host/setup.sh" model)} || exit 1
+# Short runs: the tests share the machine.
+run() { "$VETO" run -m "$model" --seed 3 "$@"; }
+field() { python3 -c 'import json, sys; d = json.loads(sys.stdin.readlines()[int(sys.argv[1])]); print(eval(sys.argv[2]))' "$@"; }
+equal() {
+	cases=$((cases + 1))
+	[ "$1" = "$2" ] || complain "$3: '$1', expected '$2'"
+}
+question="What is the capital of France?"
+answer='regex:capital of France is ([A-Z][a-z]+)'
+
+# The line and the summary of one prompt.
+expect "1: answer 'paris'; kept " run -p "$question" -n 4 --max-tokens 24 --answer "$answer" --policy gate:rungs=3,keep=0.5
+grep -q "rejected at token 3 by gate: self_certainty " "$work/stdout" || complain "no reason for a rejection"
+for line in "tokens generated" "tokens saved        about" "wall time" "of it scoring and deciding"; do
+	grep -q "$line" "$work/stdout" || complain "the summary lacks '$line'"
+done
+
+# Lockstep over two prompts at once in one process; known answers; JSON.
+cat >"$work/prompts" <<'JSON'
+{"id": "fr", "prompt": "What is the capital of France?", "answer": "Paris"}
+
+{"id": "it", "prompt": "What is the capital of Italy?", "answer": 5}
+JSON
+run --prompts "$work/prompts" -n 3 --max-tokens 12 --answer 'regex:is ([A-Z][a-z]+)' --json >"$work/a" || complain "run failed"
+equal "$(wc -l <"$work/a")" 3 "JSON lines"
+equal "$(field 0 'd["id"]' <"$work/a")" fr "id"
+equal "$(field 0 'd["right"]' <"$work/a")" True "a right answer"
+equal "$(field 1 'd["right"]' <"$work/a")" False "a wrong answer"
+equal "$(field 2 'd["summary"]["prompts"], d["summary"]["known_answers"], d["summary"]["right"]' <"$work/a")" "(2, 2, 1)" "summary"
+# The same seeds give the same texts, wherever the prompt stands in the file.
+run -p "What is the capital of Italy?" -n 3 --max-tokens 12 --json >"$work/b"
+equal "$(field 0 '[c["text"] for c in d["candidates"]]' <"$work/b")" \
+	"$(field 1 '[c["text"] for c in d["candidates"]]' <"$work/a")" "texts of the same seeds"
+
+# A rejected candidate writes no further token; waiting ones take its slot.
+run -p "$question" -n 6 --cohort 2 --max-tokens 10 --policy floor:window=2,threshold=2000 --json >"$work/a"
+equal "$(field 0 '[(c["state"], c["tokens"]) for c in d["candidates"][1:]]' <"$work/a")" \
+	"[('rejected', 2), ('rejected', 2), ('rejected', 2), ('rejected', 2), ('rejected', 2)]" "rejected after two tokens"
+equal "$(field 0 'd["candidates"][1]["verdict"], d["candidates"][1]["threshold_q20"]' <"$work/a")" "('REJECT', 2097152000)" "reason"
+# The others wait for the warm-up, and then they run.
+run -p "$question" -n 4 --max-tokens 8 --policy window-floor:window=2,warmup=2,keep=0 --json >"$work/a"
+equal "$(field 0 '[c["tokens"] > 0 for c in d["candidates"]]' <"$work/a")" "[True, True, True, True]" "warm-up"
+# Settled candidates are stopped.
+run -p "$question" -n 6 --cohort 3 --max-tokens 24 --answer "$answer" --policy consensus:min_answers=2,weight=none --json >"$work/a"
+equal "$(field 0 'd["settled"], any(c["state"] == "settled" for c in d["candidates"])' <"$work/a")" "(True, True)" "settled"
+# In shadow nothing is stopped.
+run -p "$question" -n 4 --max-tokens 8 --policy gate:rungs=2,shadow=1 --json >"$work/a"
+equal "$(field 0 'd["shadow_verdicts"], [c["state"] for c in d["candidates"] if c["state"] == "rejected"]' <"$work/a")" "(3, [])" "shadow"
+
+# --compare generates the same seeds without rejecting.
+run -p "$question" -n 4 --max-tokens 12 --policy gate:rungs=2 --compare --json >"$work/a"
+equal "$(field 0 'd["tokens"] < d["full"]["tokens"]' <"$work/a")" True "tokens without rejecting"
+equal "$(field 1 'd["summary"]["tokens_saved"] == d["summary"]["full"]["tokens"] - d["summary"]["tokens"]' <"$work/a")" True "saved"
+expect "tokens saved by rejecting: " run -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2 --compare
+
+# --rows holds every row that was scored, and they score to what the session saw.
+run -p "$question" -n 2 --max-tokens 6 --rows "$work/rows.npy" --policy floor:window=1,threshold=2000,min_survivors=0 --json >"$work/a"
+"$VETO" score --json "$work/rows.npy" >"$work/scores" || complain "the rows can't be scored"
+equal "$(wc -l <"$work/scores")" 2 "rows written"
+equal "$(field 0 'd["candidates"][1]["score_q20"]' <"$work/a")" "$(field 1 'd["self_certainty_q20"]' <"$work/scores")" "score of a row"
+
+# Ctrl-C ends with the summary so far.
+cases=$((cases + 1))
+for i in $(seq 200); do echo "{\"prompt\": \"Tell me a long story about the number $i.\"}"; done >"$work/stories"
+"$VETO" run -m "$model" --prompts "$work/stories" -n 4 --max-tokens 100 >"$work/stdout" 2>"$work/stderr" &
+pid=$! # of veto itself: a function would run in a shell of its own, which ignores the signal
+for _ in $(seq 300); do
+	grep -q '^1: ' "$work/stdout" && break
+	sleep 0.1
+done
+kill -INT $pid
+wait $pid
+equal $? 1 "exit code after Ctrl-C"
+grep -q '^interrupted: ' "$work/stdout" || complain "Ctrl-C: no word of it: $(tail -n 5 "$work/stdout")"
+grep -q 'tokens generated' "$work/stdout" || complain "Ctrl-C: no summary: $(tail -n 5 "$work/stdout")"
+
+# On a terminal: a line a candidate, redrawn.
+cases=$((cases + 1))
+script -qec "$(printf '%q ' "$VETO" run -m "$model" -p "$question" -n 3 --max-tokens 40 --temperature 1.5)" /dev/null >"$work/screen" </dev/null
+grep -q '   2 writing .* tokens  self-certainty' "$work/screen" || complain "no live line of candidate 2"
+grep -q $'\033\\[4A' "$work/screen" || complain "the live lines are not redrawn"
+
+# Bad models and prompts: one line, nothing written.
+gguf=$SOURCE/tests/system/gguf.py
+echo "no model" >"$work/text.gguf"
+head -c 100000 "$model" >"$work/cut.gguf"
+python3 "$gguf" make "$work/bert.gguf" bert 100
+python3 "$gguf" make "$work/wide.gguf" llama 262145
+echo '{"prompt": "x", "answr": 1}' >"$work/key"
+printf '{"prompt": "x"}\n{"prompt": }\n' >"$work/json"
+printf '\n' >"$work/none"
+echo '{"policy": "gate", "keep": 2}' >"$work/gate.json"
+bad() { refuse 2 "$1" "$VETO" run -m "${@:2}"; }
+bad "can't read the model '$work/no.gguf'" "$work/no.gguf" -p x
+bad "'$work/text.gguf' is no model that llama.cpp can load" "$work/text.gguf" -p x --rows "$work/unwritten.npy"
+bad "'$work/cut.gguf' is no model that llama.cpp can load" "$work/cut.gguf" -p x
+bad "'$work/bert.gguf' has no logits" "$work/bert.gguf" -p x
+bad "'$work/wide.gguf' has a vocabulary of 262145 tokens: at most 262144" "$work/wide.gguf" -p x
+bad "exceeds the model's context of 8192" "$model" -p "$(yes word | head -n 9000 | tr '\n' ' ')"
+bad "exceeds the model's context of 8192" "$model" -p x --max-tokens 8192
+bad "$work/key:1: unknown key \"answr\"" "$model" --prompts "$work/key"
+bad "$work/json:2:12: this is not JSON" "$model" --prompts "$work/json"
+bad "$work/none: there is no prompt in it" "$model" --prompts "$work/none"
+bad "can't open '$work/no-file'" "$model" --prompts "$work/no-file"
+bad "one of -p TEXT and --prompts FILE" "$model"
+bad "one of -p TEXT and --prompts FILE" "$model" -p x --prompts "$work/key"
+bad "-p: the prompt is empty" "$model" -p ""
+bad "--cohort 9 is above the 8 candidates" "$model" -p x --cohort 9
+bad "unknown policy 'gat'" "$model" -p x --policy gat
+bad "gate: keep=2: '2' is not a number from" "$model" -p x --policy gate:keep=2
+bad "$work/gate.json: gate: keep=2" "$model" -p x --policy "$work/gate.json"
+bad "can't open '$work/no.json'" "$model" -p x --policy "$work/no.json"
+bad "this policy selects; use --select" "$model" -p x --policy majority
+bad "this policy does not select; use --policy" "$model" -p x --select gate
+bad "warmup=16 leaves none of 8 candidates" "$model" -p x --policy window-floor
+bad "--answer first: expected last-number" "$model" -p x --answer first
+bad "--temperature -1: expected a number from 0 to 100" "$model" -p x --temperature -1
+bad "-n 0: expected a whole number from 1 to 4096" "$model" -p x -n 0
+bad "unknown device 'xpu:'" "$model" -p x -d xpu:
+bad "can't write '/nowhere/rows.npy'" "$model" -p x --rows /nowhere/rows.npy
+refuse 2 "-m MODEL.gguf is needed" "$VETO" run -p x
+refuse 2 "unknown option '--polcy'" "$VETO" run --polcy x
+[ ! -e "$work/unwritten.npy" ] || complain "--rows was written although the model is bad"
+
+# Rows with NaN: counted, warned of once, nobody rejected for them.
+python3 "$gguf" spoil "$model" "$work/nan.gguf" 40000
+expect "0 rejected" "$VETO" run -m "$work/nan.gguf" -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2
+equal "$(grep -c 'NaN or saturated logits (prompt 1' "$work/stderr")" 1 "warnings"
+grep -qE 'veto run: [0-9]+ rows had NaN' "$work/stderr" || complain "NaN rows are not counted"
+finish

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The selectors, by small examples worked by hand. */
+#include "prompt.h"
+
+#include <errno.h>
+
+struct finished {
+	double nats; /* mean score */
+	uint64_t answer;
+};
+
+/* The choice of one selector among candidates of one token each. */
+static struct veto_choice choose(const char *rule, const struct finished *candidate, uint32_t candidates)
+{
+	struct veto_session *s = prompt_new(rule, candidates, 0, 100);
+	struct veto_choice choice;
+
+	prompt_open_all(s, candidates);
+	for (uint32_t i = 0; i < candidates; i++) {
+		prompt_token(s, i, candidate[i].nats);
+		prompt_close(s, i, candidate[i].answer);
+	}
+	prompt_round(s);
+	choice = prompt_select(s, 0);
+	veto_session_free(s);
+	return choice;
+}
+
+static void majority_counts_answers_and_breaks_ties_to_the_lower_index(void **state)
+{
+	struct veto_choice c;
+
+	(void)state;
+	c = choose("majority", (struct finished[]){{9, 1}, {1, 2}, {1, 2}, {9, 0}, {9, 0}, {9, 0}}, 6);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.candidate, 1);
+	assert_int_equal(c.weight, 2);
+	c = choose("majority", (struct finished[]){{1, 3}, {9, 1}, {9, 1}, {1, 3}}, 4);
+	assert_int_equal(c.answer, 3);
+}
+
+static void borda_weighs_votes_by_rank(void **state)
+{
+	/* Ranks by score: answers A B B C; weights with p = 1: 4, 3, 2, 1; B has 5. */
+	static const struct finished four[] = {{8, 1}, {7, 2}, {6, 2}, {5, 3}};
+	struct veto_choice c;
+
+	(void)state;
+	c = choose("borda:p=1", four, 4);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.candidate, 1);
+	assert_int_equal(c.weight, 5 << 20);
+	/* p = 2: 16, 9, 4, 1: A has 16, B 13.  The powers are right to 4e-5. */
+	c = choose("borda:p=2", four, 4);
+	assert_int_equal(c.answer, 1);
+	assert_in_range(c.weight, NATS(16 * 0.99996), NATS(16 * 1.00004));
+	/* p = 0.5: 2, 1.7320 + 1.4142 = 3.1463 */
+	c = choose("borda", four, 4);
+	assert_int_equal(c.answer, 2);
+	assert_in_range(c.weight, NATS(3.14626 * 0.99996), NATS(3.14627 * 1.00004));
+}
+
+static void borda_ranks_candidates_without_an_answer(void **state)
+{
+	/* N = 3: the best has no answer, so the next weighs 2, the last 1. */
+	struct veto_choice c = choose("borda:p=1", (struct finished[]){{1, 1}, {2, 2}, {3, 0}}, 3);
+
+	(void)state;
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.weight, 2 << 20);
+}
+
+static void borda_ties_go_to_the_lower_index(void **state)
+{
+	struct veto_choice c = choose("borda:p=1", (struct finished[]){{1, 1}, {1, 2}}, 2);
+
+	(void)state;
+	assert_int_equal(c.answer, 1);
+	assert_int_equal(c.weight, 2 << 20);
+}
+
+static void best_takes_the_highest_mean_that_has_an_answer(void **state)
+{
+	struct veto_choice c;
+
+	(void)state;
+	c = choose("best", (struct finished[]){{1, 1}, {3, 2}, {9, 0}, {3, 3}}, 4);
+	assert_int_equal(c.candidate, 1);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.weight, NATS(3));
+	c = choose("best:score=entropy", (struct finished[]){{2, 1}, {1, 2}}, 2);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.weight, NATS(-1));
+}
+
+static void weighted_sums_scores(void **state)
+{
+	struct veto_choice c;
+
+	(void)state;
+	c = choose("weighted", (struct finished[]){{5, 1}, {3, 2}, {3, 2}}, 3);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.weight, NATS(6));
+	/* The best 34 % of three are two (rounded up): 5 and the first 3. */
+	c = choose("weighted:top=0.34", (struct finished[]){{5, 1}, {3, 2}, {3, 2}}, 3);
+	assert_int_equal(c.answer, 1);
+	assert_int_equal(c.weight, NATS(5));
+}
+
+static void a_share_of_ten_percent_of_ten_is_one(void **state)
+{
+	struct finished ten[10] = {{9, 1}};
+	struct veto_choice c;
+
+	(void)state;
+	for (int i = 1; i < 10; i++)
+		ten[i] = (struct finished){8, 2};
+	c = choose("weighted:top=0.1", ten, 10);
+	assert_int_equal(c.answer, 1);
+	assert_int_equal(c.weight, NATS(9));
+}
+
+static void weighted_by_softmax_uses_the_temperature(void **state)
+{
+	/* e^0 = 1 against 3 e^-1 = 1.1036; at temperature 0.5 against 3 e^-2 = 0.4060. */
+	static const struct finished four[] = {{2, 1}, {1, 2}, {1, 2}, {1, 2}};
+	struct veto_choice c;
+
+	(void)state;
+	c = choose("weighted:weight=softmax", four, 4);
+	assert_int_equal(c.answer, 2);
+	assert_in_range(c.weight, (uint64_t)(1.10363 * 0x1p31), (uint64_t)(1.10366 * 0x1p31));
+	c = choose("weighted:weight=softmax,temperature=0.5", four, 4);
+	assert_int_equal(c.answer, 1);
+	assert_int_equal(c.weight, 1ll << 31);
+}
+
+static void sharpening_takes_the_highest_sum_of_log_probabilities(void **state)
+{
+	struct veto_session *s = prompt_new("sharpening", 2, 0, 100);
+	struct veto_choice c;
+
+	(void)state;
+	prompt_open_all(s, 2);
+	/* Means -1 and -1.5, sums -4 and -3. */
+	prompt_tokens(s, 0, (double[]){-1, -1, -1, -1}, 4);
+	prompt_tokens(s, 1, (double[]){-1.5, -1.5}, 2);
+	prompt_close(s, 0, 1);
+	prompt_close(s, 1, 2);
+	prompt_round(s);
+	c = prompt_select(s, 0);
+	assert_int_equal(c.answer, 2);
+	assert_int_equal(c.weight, NATS(-3));
+	veto_session_free(s);
+}
+
+static void rejected_candidates_do_not_vote(void **state)
+{
+	struct veto_session *s = prompt_new("majority gate:rungs=1,keep=0.3", 3, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		prompt_token(s, i, i);
+	assert_string_equal(prompt_round(s), "R0@1 R1@1");
+	prompt_close(s, 2, 5);
+	prompt_round(s);
+	assert_int_equal(prompt_select(s, 0).answer, 5);
+	assert_int_equal(prompt_select(s, 0).weight, 1);
+	veto_session_free(s);
+}
+
+static void without_an_answer_there_is_no_choice(void **state)
+{
+	struct veto_session *s = prompt_new("majority best weighted borda sharpening gate", 1, 0, 100);
+	struct veto_choice choice;
+
+	(void)state;
+	prompt_open(s, 0);
+	prompt_token(s, 0, 1);
+	prompt_close(s, 0, 0);
+	prompt_round(s);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(veto_session_select(s, i, &choice), -ENODATA);
+	assert_int_equal(veto_session_select(s, 5, &choice), -EINVAL);
+	assert_int_equal(veto_session_select(s, 6, &choice), -EINVAL);
+	veto_session_free(s);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(majority_counts_answers_and_breaks_ties_to_the_lower_index),
+		cmocka_unit_test(borda_weighs_votes_by_rank),
+		cmocka_unit_test(borda_ranks_candidates_without_an_answer),
+		cmocka_unit_test(borda_ties_go_to_the_lower_index),
+		cmocka_unit_test(best_takes_the_highest_mean_that_has_an_answer),
+		cmocka_unit_test(weighted_sums_scores),
+		cmocka_unit_test(a_share_of_ten_percent_of_ten_is_one),
+		cmocka_unit_test(weighted_by_softmax_uses_the_temperature),
+		cmocka_unit_test(sharpening_takes_the_highest_sum_of_log_probabilities),
+		cmocka_unit_test(rejected_candidates_do_not_vote),
+		cmocka_unit_test(without_an_answer_there_is_no_choice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
