@@ -128,15 +128,16 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 	struct candidate *c = &b->candidate[candidate];
 	struct cell *cell = &r->cell[candidate];
 	bool is_first = c->out_token == NEVER;
+	bool may_fall = c->state == VETO_LIVE && !c->is_protected;
 
 	cell->token = token;
 	if (r->is_shadow) {
-		cell->is_shadow_pending = c->state == VETO_LIVE;
+		cell->is_shadow_pending = may_fall;
 		return;
 	}
 	if (token < c->out_token)
 		c->out_token = token;
-	if (!is_first || c->is_protected || c->state != VETO_LIVE)
+	if (!is_first || !may_fall)
 		return;
 	c->state = VETO_OUT;
 	c->is_pending = true;

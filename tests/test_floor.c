@@ -46,7 +46,8 @@ static void floor_reads_entropy_negated(void **state)
 
 static void floor_reads_probabilities_as_parts_of_one(void **state)
 {
-	struct veto_session *s = prompt_new("floor:score=subset_first,window=1,threshold=0.25,min_survivors=0", 2, 0, 100);
+	struct veto_session *s =
+		prompt_new("floor:score=subset_first,window=1,threshold=0.25,min_survivors=0", 2, 0, 100);
 
 	(void)state;
 	prompt_open_all(s, 2);
@@ -147,8 +148,8 @@ static void a_candidate_that_finished_in_the_round_is_spared_and_votes(void **st
 
 static void window_floor_learns_the_percentile_of_the_lowest_windows(void **state)
 {
-	struct veto_session *s =
-		prompt_new("window-floor:window=2,warmup=3,keep=0.75,min_survivors=0,score=self_certainty majority", 5, 0, 100);
+	struct veto_session *s = prompt_new(
+		"window-floor:window=2,warmup=3,keep=0.75,min_survivors=0,score=self_certainty majority", 5, 0, 100);
 	int64_t threshold;
 
 	(void)state;
@@ -220,13 +221,15 @@ static void too_few_finished_warm_up_candidates_give_no_threshold(void **state)
 
 static void warm_up_candidates_are_never_rejected(void **state)
 {
-	struct veto_session *s = prompt_new("window-floor:window=1,warmup=2 floor:window=1,threshold=2,min_survivors=0", 3, 0, 100);
+	struct veto_session *s = prompt_new("window-floor:window=1,warmup=2 floor:window=1,threshold=2,min_survivors=0 "
+					    "floor:window=2,threshold=2,min_survivors=0,shadow=1",
+		3, 0, 100);
 
 	(void)state;
 	prompt_open(s, 0);
 	prompt_open(s, 1);
-	prompt_token(s, 0, 0);
-	prompt_token(s, 1, 0);
+	prompt_tokens(s, 0, (double[]){0, 0}, 2);
+	prompt_tokens(s, 1, (double[]){0, 0}, 2);
 	assert_string_equal(prompt_round(s), "");
 	veto_session_free(s);
 }

@@ -94,7 +94,7 @@ static void trip(struct board *b, struct rule *r, uint32_t candidate, int64_t sc
 	struct candidate *c = &b->candidate[candidate];
 	struct cell *cell = &r->cell[candidate];
 
-	if (cell->token != NEVER)
+	if (cell->token != NEVER || c->is_protected)
 		return;
 	cell->token = c->tokens;
 	cell->score = score;
