@@ -11,9 +11,9 @@ struct source_item {
 };
 
 struct source {
-	/* Make the next round: items[capacity] is filled with *count events; 0: there is nothing more to make.  may_start()
+	/* Make the next round: items[capacity] is filled with *count events; 0: there is nothing more to make.  The session
 	 * says which waiting candidates may be opened.  Rows stay valid until the next pull().
-	 *   -EINTR  stopped by the user, -EIO the engine failed */
+	 *   -EINTR  stopped by the user, -EIO the engine failed, -EINVAL less room than three events a candidate */
 	int (*pull)(struct source *s, const struct veto_session *session, struct source_item *items, uint32_t capacity,
 		uint32_t *count);
 	/* Stop a candidate. */

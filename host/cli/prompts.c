@@ -11,22 +11,21 @@
 
 static int fail_memory(char *why) { return param_fail(-ENOMEM, why, "out of memory"); }
 
-static int add(struct prompts *prompts, struct prompt **out, char *why)
+/* Room for one more; NULL: out of memory. */
+static struct prompt *add(struct prompts *prompts)
 {
 	struct prompt *list = realloc(prompts->list, (prompts->count + 1) * sizeof(*list));
 
 	if (!list)
-		return fail_memory(why);
+		return NULL;
 	prompts->list = list;
-	*out = &list[prompts->count++];
-	memset(*out, 0, sizeof(**out));
-	return 0;
+	return memset(&list[prompts->count++], 0, sizeof(*list));
 }
 
 static int set_member(void *arg, const char *key, const char *value, char *why)
 {
 	struct prompt *prompt = arg;
-	char **at = strcmp(key, "id") == 0       ? &prompt->id
+	char **at = strcmp(key, "id") == 0	 ? &prompt->id
 		    : strcmp(key, "prompt") == 0 ? &prompt->text
 		    : strcmp(key, "answer") == 0 ? &prompt->answer
 						 : NULL;
@@ -40,14 +39,13 @@ static int set_member(void *arg, const char *key, const char *value, char *why)
 
 static int read_line(const char *path, uint32_t line, const char *text, struct prompts *out, char *why)
 {
-	struct prompt *prompt;
+	struct prompt *prompt = add(out);
 	char inner[VETO_WHY_MAX] = "";
 	char id[16];
 	int err;
 
-	err = add(out, &prompt, why);
-	if (err)
-		return err;
+	if (!prompt)
+		return fail_memory(why);
 	err = json_object(text, strlen(text), path, line, set_member, prompt, inner);
 	if (err && strncmp(inner, path, strlen(path)) == 0)
 		return param_fail(err, why, "%s", inner);
@@ -89,12 +87,10 @@ int prompts_read(const char *path, struct prompts *out, char *why)
 int prompts_one(const char *text, struct prompts *out, char *why)
 {
 	struct prompts prompts = {0};
-	struct prompt *prompt;
+	struct prompt *prompt = add(&prompts);
 	int err;
 
-	err = add(&prompts, &prompt, why);
-	if (!err)
-		err = set_member(prompt, "id", "1", why);
+	err = prompt ? set_member(prompt, "id", "1", why) : fail_memory(why);
 	if (!err)
 		err = set_member(prompt, "prompt", text, why);
 	if (err)

@@ -117,7 +117,8 @@ int engine_open(const struct engine_options *options, struct engine **out, char 
 		e->entries = malloc(e->vocab_tokens * sizeof(*e->entries));
 		e->prompt_row = malloc(e->vocab_tokens * sizeof(*e->prompt_row));
 		e->is_taken = calloc(options->slots, sizeof(*e->is_taken));
-		e->batch = llama_batch_init(options->slots > BATCH_TOKENS ? (int32_t)options->slots : BATCH_TOKENS, 0, 1);
+		e->batch =
+			llama_batch_init(options->slots > BATCH_TOKENS ? (int32_t)options->slots : BATCH_TOKENS, 0, 1);
 		if (!e->entries || !e->prompt_row || !e->is_taken || !e->batch.token)
 			err = param_fail(-ENOMEM, why, "out of memory");
 	}
@@ -226,8 +227,8 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why)
 	params.abort_callback_data = e;
 	e->context = llama_init_from_model(e->model, params);
 	if (!e->context)
-		return param_fail(-ENOMEM, why, "llama.cpp can't make a context of %u tokens for %u candidates: %s", params.n_ctx,
-			e->options.slots, first_error);
+		return param_fail(-ENOMEM, why, "llama.cpp can't make a context of %u tokens for %u candidates: %s",
+			params.n_ctx, e->options.slots, first_error);
 	e->context_tokens = prompt_tokens;
 	return 0;
 }
@@ -287,7 +288,8 @@ const char *engine_text(const struct engine *e, uint32_t candidate)
 	return w->text ? w->text : "";
 }
 
-static void batch_add(struct llama_batch *batch, llama_token token, uint32_t position, uint32_t sequence, bool wants_row)
+static void batch_add(
+	struct llama_batch *batch, llama_token token, uint32_t position, uint32_t sequence, bool wants_row)
 {
 	int32_t i = batch->n_tokens++;
 
@@ -345,7 +347,8 @@ static int decode_step(struct engine *e)
 }
 
 /* Start waiting candidates, in their order, while there are slots. */
-static void open_waiting(struct engine *e, const struct veto_session *session, struct source_item *items, uint32_t *count)
+static void open_waiting(
+	struct engine *e, const struct veto_session *session, struct source_item *items, uint32_t *count)
 {
 	uint32_t slot = 0;
 
@@ -451,8 +454,9 @@ static int pull(struct source *s, const struct veto_session *session, struct sou
 	struct engine *e = (struct engine *)s;
 	int err;
 
-	assert(capacity >= 3 * e->candidates);
 	*count = 0;
+	if (capacity < 3 * e->candidates)
+		return -EINVAL;
 	if (is_stopped(e))
 		return -EINTR;
 	err = e->prompt ? decode_prompt(e) : decode_step(e);
