@@ -3,11 +3,9 @@
 #include "fx1.h"
 
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
-static_assert(FLT_EVAL_METHOD == 0, "step 2 needs a product rounded to fp32");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows and records are little-endian");
 static_assert(sizeof(struct veto_record) == 64 && sizeof(struct veto_chunk) == 64, "records are one beat");
 
@@ -63,13 +61,6 @@ enum fx1_kind fx1_classify(float x)
 	return x > VETO_LOGIT_LIMIT ? FX1_SATURATED : FX1_PLAIN;
 }
 
-int32_t fx1_y(float x)
-{
-	float product = x * VETO_LOG2E_Q16;
-
-	return (int32_t)rintf(product);
-}
-
 /* v times 2^-s, to nearest, ties to even; v < 2^56. */
 static uint64_t shift_round(uint64_t v, int s)
 {
@@ -86,7 +77,7 @@ static uint64_t shift_round(uint64_t v, int s)
 }
 
 /* Products that would be subnormal in fp32 need no care: they are below 2^-126, and y is 0. */
-int32_t fx1_y_integer(float x)
+int32_t fx1_y(float x)
 {
 	uint32_t bits = bits_of(x);
 	int field = (int)(bits >> 23 & 255);

@@ -20,9 +20,8 @@ float fx1_widen(const void *row, enum veto_format format, size_t index);
 enum fx1_kind { FX1_PLAIN, FX1_MASKED, FX1_NAN, FX1_SATURATED };
 enum fx1_kind fx1_classify(float x);
 
-/* Step 2, |x| <= 1024: log2 units, Q16.  The rounding mode must be to nearest.  The second form uses integers only. */
+/* Step 2, |x| <= 1024: log2 units, Q16.  In integers, so that no rounding mode matters. */
 int32_t fx1_y(float x);
-int32_t fx1_y_integer(float x);
 
 /* Steps 1 and 2 for one entry: false if it is masked or NaN. */
 bool fx1_entry_y(const void *row, enum veto_format format, size_t index, int32_t *y);

@@ -90,8 +90,8 @@ const char *prompt_round(struct veto_session *s)
 		if (v.kind == VETO_SETTLED)
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%sS%u", space, v.candidate);
 		else
-			used += (size_t)snprintf(text + used, sizeof(text) - used, v.is_shadow ? "%s(R%u@%u)" : "%sR%u@%u", space,
-				v.candidate, v.tokens);
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+				v.is_shadow ? "%s(R%u@%u)" : "%sR%u@%u", space, v.candidate, v.tokens);
 	}
 	return text;
 }

@@ -18,7 +18,9 @@ static void a_rule_in_json_equals_the_same_in_text(void **state)
 	char why[VETO_WHY_MAX];
 
 	(void)state;
-	assert_int_equal(parse("{\"rungs\": [32, 64],\n \"policy\": \"gate\", \"keep\": 0.7, \"score\": \"margin\"}\n", &json, why), 0);
+	assert_int_equal(parse("{\"rungs\": [32, 64],\n \"policy\": \"gate\", \"keep\": 0.7, \"score\": \"margin\"}\n",
+				 &json, why),
+		0);
 	assert_int_equal(veto_rule_parse("gate:keep=0.7,score=margin,rungs=32+64", &text, why), 0);
 	assert_ptr_equal(json.policy, text.policy);
 	assert_memory_equal(&json.values, &text.values, sizeof(text.values));
@@ -36,8 +38,10 @@ static void errors_give_line_and_column(void **state)
 		{"{\"keep\": 1}", "f.json: \"policy\" is missing"},
 		{"{\"policy\": \"gat\"}", "unknown policy 'gat'"},
 		{"{\"policy\": \"gate\", \"kep\": 1}", "f.json: gate: unknown key 'kep'"},
-		{"{\"policy\": \"gate\", \"keep\": 7}", "f.json: gate: keep=7: '7' is not a number from 9.536743e-07 to 1"},
-		{"{\"policy\": \"gate\", \"keep\": {\"a\": 1}}", "the value of \"keep\" is neither text, number nor a list"},
+		{"{\"policy\": \"gate\", \"keep\": 7}",
+			"f.json: gate: keep=7: '7' is not a number from 9.536743e-07 to 1"},
+		{"{\"policy\": \"gate\", \"keep\": {\"a\": 1}}",
+			"the value of \"keep\" is neither text, number nor a list"},
 		{"{\"policy\": \"gate\", \"rungs\": [[1]]}", "the value of \"rungs\" is neither"},
 		{"{\"policy\": \"floor\"}", "f.json: threshold is required"},
 	};
@@ -55,12 +59,9 @@ static void errors_give_line_and_column(void **state)
 static void strings_are_written_as_json(void **state)
 {
 	static const char *const cases[][2] = {
-		{"plain", "\"plain\""},
-		{"a\"b\\c\n", "\"a\\u0022b\\u005cc\\u000a\""},
-		{"caf\xc3\xa9 \xf0\x9f\x99\x82", "\"caf\xc3\xa9 \xf0\x9f\x99\x82\""},
-		{"cut \xc3", "\"cut \\ufffd\""},
-		{"\xff\xfe", "\"\\ufffd\\ufffd\""},
-		{"\xc0\x80", "\"\\ufffd\\ufffd\""}, /* overlong */
+		{"plain", "\"plain\""}, {"a\"b\\c\n", "\"a\\u0022b\\u005cc\\u000a\""},
+		{"caf\xc3\xa9 \xf0\x9f\x99\x82", "\"caf\xc3\xa9 \xf0\x9f\x99\x82\""}, {"cut \xc3", "\"cut \\ufffd\""},
+		{"\xff\xfe", "\"\\ufffd\\ufffd\""}, {"\xc0\x80", "\"\\ufffd\\ufffd\""}, /* overlong */
 		{"\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""}, /* surrogate */
 	};
 

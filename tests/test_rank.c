@@ -158,8 +158,9 @@ static void lost_members_are_never_rejected_and_in_no_later_rung(void **state)
 
 static void a_member_rejected_on_a_later_token_is_still_ranked(void **state)
 {
-	struct veto_session *s =
-		prompt_new("gate:rungs=1,keep=0.5,score=margin floor:window=2,threshold=2,min_survivors=0,score=entropy", 2, 0, 100);
+	struct veto_session *s = prompt_new(
+		"gate:rungs=1,keep=0.5,score=margin floor:window=2,threshold=2,min_survivors=0,score=entropy", 2, 0,
+		100);
 
 	(void)state;
 	prompt_open_all(s, 2);

@@ -224,11 +224,11 @@ static void every_rejection_is_one_that_lockstep_makes(void **state)
 			const struct veto_verdict *a = find_reject(&lockstep, i), *b = find_reject(&free_running, i);
 
 			if (b && (!a || !is_same_reject(a, b)))
-				fail_msg("seed %u, %s: candidate %u rejected at %u, in lockstep %d", seed, story.rules, i, b->tokens,
-					a ? (int)a->tokens : -1);
+				fail_msg("seed %u, %s: candidate %u rejected at %u, in lockstep %d", seed, story.rules,
+					i, b->tokens, a ? (int)a->tokens : -1);
 			if (a && !b && free_running.state[i] != VETO_FINISHED && free_running.state[i] != VETO_GONE)
-				fail_msg("seed %u, %s: candidate %u is missing the rejection at %u", seed, story.rules, i,
-					a->tokens);
+				fail_msg("seed %u, %s: candidate %u is missing the rejection at %u", seed, story.rules,
+					i, a->tokens);
 			rejections += b != NULL;
 			missing += a && !b;
 		}
@@ -259,8 +259,8 @@ static void whoever_is_rejected_is_rejected_in_lockstep_by_then(void **state)
 			const struct veto_verdict *a = find_reject(&lockstep, i), *b = find_reject(&free_running, i);
 
 			if (b && (!a || a->tokens > b->tokens))
-				fail_msg("seed %u, %s: candidate %u rejected at %u, in lockstep %d", seed, story.rules, i, b->tokens,
-					a ? (int)a->tokens : -1);
+				fail_msg("seed %u, %s: candidate %u rejected at %u, in lockstep %d", seed, story.rules,
+					i, b->tokens, a ? (int)a->tokens : -1);
 		}
 	}
 }
@@ -462,7 +462,8 @@ static void memory_stays_within_the_stated_bound(void **state)
 			size_t bound = VETO_SESSION_FIXED_BYTES + 1024 * candidates[j] + 16 * entries;
 
 			if (bytes > bound)
-				fail_msg("%s, %u candidates: %zu bytes, bound %zu", rules[i], candidates[j], bytes, bound);
+				fail_msg("%s, %u candidates: %zu bytes, bound %zu", rules[i], candidates[j], bytes,
+					bound);
 			veto_session_free(s);
 		}
 	}

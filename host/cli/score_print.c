@@ -17,14 +17,16 @@ static void print_list(const char *key, const uint32_t *list, uint32_t count)
 static void print_field(const struct veto_score *score, int field)
 {
 	if (score->has >> field & 1)
-		printf(",\"%s_%s\":%" PRId64, veto_fields[field].name, veto_fields[field].unit, score->field[field].low);
+		printf(",\"%s_%s\":%" PRId64, veto_fields[field].name, veto_fields[field].unit,
+			score->field[field].low);
 }
 
 void score_print_json(const struct scored_row *row)
 {
 	const struct veto_score *score = row->score;
 
-	printf("{\"row\":%" PRIu32 ",\"status\":\"%s\",\"vocab\":%" PRIu32 ",\"nan\":%" PRIu32 ",\"saturated\":%" PRIu32,
+	printf("{\"row\":%" PRIu32 ",\"status\":\"%s\",\"vocab\":%" PRIu32 ",\"nan\":%" PRIu32
+	       ",\"saturated\":%" PRIu32,
 		row->index, score->flags & VETO_EMPTY ? "empty" : "ok", row->record->cnt, row->record->n_nan,
 		row->record->n_sat);
 	for (int i = 0; i < VETO_SUBSET_FIRST; i++)
@@ -128,8 +130,8 @@ static void compare_record(struct difference *d, const struct veto_record *a, co
 	compare(d, "t", (int64_t)a->t, (int64_t)b->t);
 }
 
-unsigned score_print_differences(const struct scored_row *a, const char *uri_a, const struct scored_row *b,
-	const char *uri_b)
+unsigned score_print_differences(
+	const struct scored_row *a, const char *uri_a, const struct scored_row *b, const char *uri_b)
 {
 	struct difference d = {a->index, uri_a, uri_b, 0};
 	char name[40];

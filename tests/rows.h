@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of logits of every kind that the arithmetic tells apart. */
+#ifndef VETO_TESTS_ROWS_H
+#define VETO_TESTS_ROWS_H
+
+#include "veto.h"
+
+enum row_kind {
+	ROW_MODEL, /* as of a language model: normal, with one likely token; all of it plain */
+	ROW_WIDE, /* uniform within +-512 */
+	ROW_WIDER, /* uniform within +-1024 */
+	ROW_NEEDLE, /* as of a model, but one entry is NaN, infinite or beyond a limit */
+	ROW_BITS, /* any bits */
+	ROW_MASKED_HALF, /* half of it minus infinity or -1e4 */
+	ROW_NAN_HALF,
+	ROW_SATURATED, /* much of it above 1024, and infinite */
+	ROW_LIMITS, /* next to +-1024, and to where sums of 32 bits would overflow */
+	ROW_ZEROS, /* of both signs */
+	ROW_SUBNORMAL,
+	ROW_EQUAL,
+	ROW_TIES, /* four values only */
+	ROW_RISING,
+	ROW_FALLING,
+	ROW_TERRACES, /* chunks that lie further and further apart */
+	ROW_ONE_LEFT, /* all but one masked */
+	ROW_EMPTY, /* all masked */
+	ROW_KINDS
+};
+
+extern const char *const row_kinds[ROW_KINDS];
+
+/* Random numbers that are the same everywhere. */
+struct dice {
+	uint64_t state;
+};
+uint64_t dice_next(struct dice *dice);
+uint32_t dice_below(struct dice *dice, uint32_t n);
+
+/* Fill a row of cols entries; the same seed gives the same row. */
+void row_make(enum row_kind kind, enum veto_format format, uint32_t cols, uint64_t seed, void *row);
+
+#endif
