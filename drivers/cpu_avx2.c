@@ -2,6 +2,7 @@
 /* FX1 rows with AVX2, tables by byte shuffles; compile with -O3 -mavx2 -mf16c -ffp-contract=off. */
 #include "cpu.h"
 
+#include <assert.h>
 #include <cpuid.h>
 #include <immintrin.h>
 #include <math.h>
@@ -9,47 +10,69 @@
 
 #define VECTOR 8
 #define CHUNK ((int)VETO_CHUNK_LOGITS)
+#define CHUNKS_MAX (VETO_VOCAB_MAX / VETO_CHUNK_LOGITS)
 #define STEP (4 * VECTOR)
-#define BLOCKS 4
-#define BLOCK (CHUNK / BLOCKS)
-#define FAST_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
+#define AHEAD_BYTES 12288 /* what is read that much later is fetched now */
+#define PLAIN_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
 #define NOTHING (-(1 << 30)) /* stands for the y of an entry left out: step 4 makes it 0 under every n */
+
+/* B follows A, as the slope of 2^f follows 2^f: B[g] = (A[g] * SLOPE >> 16) + 256 * SLOPE_BASE + a byte. */
+#define SLOPE 11413
+#define SLOPE_BASE 44
 
 static const uint16_t table_a[64] = VETO_FX1_A;
 static const uint16_t table_b[64] = VETO_FX1_B;
 
-/* Lower and upper bytes of A and of B, 16 of each to a vector, twice.  The second to fourth hold the difference to the
- * one before: a shuffle gives 0 where the index is negative, so the sum of all four is the entry. */
+/* Lower and upper bytes of A, and the bytes of B, 16 of each to a vector, twice.  The second to fourth hold the
+ * difference to the one before: a shuffle gives 0 where the index is negative, so the sum of all four is the entry. */
 struct tables {
-	__m256i byte[4][4];
+	__m256i byte[3][4];
 };
 
-/* The best entries so far, best first.  A better one has bits - low < range, as unsigned, and is at least `above`. */
+/* A chunk between its two passes. */
+struct values {
+	_Alignas(32) int32_t y[CHUNK];
+	_Alignas(32) uint16_t m[CHUNK]; /* 2^f less 1, Q16: of two vectors of y the even and the odd words of one */
+};
+
+/* A row on its way. */
+struct work {
+	struct tables tables;
+	struct values values[2]; /* of the chunks by turns */
+	_Alignas(32) char tail[4 * CHUNK]; /* the last chunk, if it is not whole */
+	int tail_logits;
+	struct veto_chunk chunk[CHUNKS_MAX];
+	__m256 high[CHUNKS_MAX][2]; /* highest entries of each chunk by lane: 16 different ones */
+};
+
+/* The best entries so far, best first.  A better one has bits - low < range, as unsigned. */
 struct list {
 	struct fx1_top *top;
 	uint32_t k;
+	uint32_t least; /* keys up to this one are not wanted */
 	uint32_t low, range;
-	float above;
 };
 
 static void start_tables(struct tables *t)
 {
-	const __m128i lower = _mm_set1_epi16(255);
+	uint8_t byte[3][64];
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 64; i++) {
+		uint32_t rest = table_b[i] - (table_a[i] * (uint32_t)SLOPE >> 16) - 256 * SLOPE_BASE;
+
+		assert(rest < 256);
+		byte[0][i] = (uint8_t)table_a[i];
+		byte[1][i] = (uint8_t)(table_a[i] >> 8);
+		byte[2][i] = (uint8_t)rest;
+	}
+	for (int i = 0; i < 3; i++)
 		for (int j = 3; j >= 0; j--) {
-			const uint16_t *at = (i < 2 ? table_a : table_b) + 16 * j;
-			__m128i v[2];
+			__m128i v = _mm_loadu_si128((const __m128i *)&byte[i][16 * j]);
 
-			for (int h = 0; h < 2; h++) {
-				v[h] = _mm_loadu_si128((const __m128i *)(at + 8 * h));
-				v[h] = i % 2 ? _mm_srli_epi16(v[h], 8) : _mm_and_si128(v[h], lower);
-			}
-			t->byte[i][j] = _mm256_broadcastsi128_si256(_mm_packus_epi16(v[0], v[1]));
+			t->byte[i][j] = _mm256_broadcastsi128_si256(v);
 			if (j < 3)
 				t->byte[i][j + 1] = _mm256_xor_si256(t->byte[i][j + 1], t->byte[i][j]);
 		}
-	}
 }
 
 static inline __m256i look_up(const __m256i t[4], const __m256i g[4])
@@ -71,6 +94,11 @@ static inline __m256 load(const char *at, enum veto_format format)
 		return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)at));
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)at)), 16));
 }
+
+static inline __m256i load_y(const int32_t *y) { return _mm256_load_si256((const __m256i *)y); }
+
+/* The odd lanes, each twice: processors have more ports for this than for shifts. */
+static inline __m256i odd_lanes(__m256i v) { return _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(v))); }
 
 static inline int64_t sum_epi64(__m256i v)
 {
@@ -94,55 +122,82 @@ static inline int32_t max_epi32(__m256i v)
 	return _mm_cvtsi128_si32(half);
 }
 
-/* Steps 1 to 3 for a whole chunk whose y all lie within +-FAST_LIMIT, as no masked entry's, no limited entry's and no
- * NaN's (INT32_MIN) does; false, and nothing of use in c, if one does not.  *blocks: bit i tells of an entry in block i
- * that is at least `above`. */
+/* 2^f less 1, Q16, for every y of a chunk. */
+static inline void find_mantissas(const struct tables *table, int logits, struct values *values)
+{
+	for (int i = 0; i < logits; i += STEP) {
+		__m256i f[2], g[4], a[2], b;
+
+		for (int j = 0; j < 2; j++)
+			f[j] = _mm256_blend_epi16(load_y(&values->y[i + 2 * j * VECTOR]),
+				_mm256_slli_epi32(load_y(&values->y[i + (2 * j + 1) * VECTOR]), 16), 0xaa);
+		g[0] = _mm256_packus_epi16(_mm256_srli_epi16(f[0], 10), _mm256_srli_epi16(f[1], 10));
+		for (int j = 1; j < 4; j++)
+			g[j] = _mm256_sub_epi8(g[j - 1], _mm256_set1_epi8(16));
+		a[0] = look_up(table->byte[0], g);
+		a[1] = look_up(table->byte[1], g);
+		b = look_up(table->byte[2], g);
+		for (int j = 0; j < 2; j++) {
+			const __m256i upper = _mm256_set1_epi8(SLOPE_BASE);
+			__m256i r2 = _mm256_and_si256(_mm256_add_epi16(f[j], f[j]), _mm256_set1_epi16(0x7fe));
+			__m256i base = j ? _mm256_unpackhi_epi8(a[0], a[1]) : _mm256_unpacklo_epi8(a[0], a[1]);
+			__m256i slope = _mm256_add_epi16(_mm256_mulhi_epu16(base, _mm256_set1_epi16(SLOPE)),
+				j ? _mm256_unpackhi_epi8(b, upper) : _mm256_unpacklo_epi8(b, upper));
+
+			_mm256_store_si256(
+				(__m256i *)&values->m[i] + j, _mm256_add_epi16(base, _mm256_mulhrs_epi16(slope, r2)));
+		}
+	}
+}
+
+/* Steps 1 to 3 for a whole chunk whose y all lie within +-PLAIN_LIMIT, as no masked entry's, no limited entry's and no
+ * NaN's (INT32_MIN) does; false, and nothing of use, if one does not. */
 static inline bool measure_plain(
-	const char *at, enum veto_format format, float above, int32_t *y, struct veto_chunk *c, uint32_t *blocks)
+	const char *at, enum veto_format format, struct values *values, struct veto_chunk *c, __m256 high[2])
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 	const __m256i zero = _mm256_setzero_si256();
-	__m256i sum[4] = {zero, zero, zero, zero}, low = zero, high = _mm256_set1_epi32(INT32_MIN);
+	__m256i sum[2] = {zero, zero}, low = zero;
+	__m256 top[2] = {_mm256_set1_ps(-INFINITY), _mm256_set1_ps(-INFINITY)};
 
-	*blocks = 0;
-	for (int b = 0; b < BLOCKS; b++) {
-		__m256 best = _mm256_set1_ps(-INFINITY);
+	/* A lane of sum[] adds 32 values, then is emptied. */
+	c->sumy = 0;
+	for (int i = 0; i < CHUNK; i += STEP) {
+		for (int j = 0; j < 4; j++) {
+			__m256 x = load(at + (i + j * VECTOR) * bytes, format);
+			__m256i v = to_y(x);
 
-		for (int i = 0; i < BLOCK; i += STEP) {
-			for (int j = 0; j < 4; j++) {
-				__m256 x = load(at + (i + j * VECTOR) * bytes, format);
-				__m256i v = to_y(x);
-
-				_mm256_store_si256((__m256i *)&y[i + j * VECTOR], v);
-				sum[j] = _mm256_add_epi32(sum[j], v);
-				low = _mm256_min_epi32(low, v);
-				best = _mm256_max_ps(best, x);
-			}
+			_mm256_store_si256((__m256i *)&values->y[i + j * VECTOR], v);
+			sum[j % 2] = _mm256_add_epi32(sum[j % 2], v);
+			low = _mm256_min_epi32(low, v);
+			top[j % 2] = _mm256_max_ps(x, top[j % 2]);
 		}
-		at += BLOCK * bytes;
-		y += BLOCK;
-		if (_mm256_movemask_ps(_mm256_cmp_ps(best, _mm256_set1_ps(above), _CMP_GE_OQ)))
-			*blocks |= 1u << b;
-		high = _mm256_max_epi32(high, to_y(best));
+		for (int j = 0; j < STEP * bytes; j += 64)
+			_mm_prefetch(at + AHEAD_BYTES + i * bytes + j, _MM_HINT_T0);
+		if (i % (CHUNK / 2) == CHUNK / 2 - STEP) {
+			c->sumy += sum_epi64(_mm256_add_epi64(widen_sum(sum[0]), widen_sum(sum[1])));
+			sum[0] = sum[1] = zero;
+		}
 	}
-	*c = (struct veto_chunk){.cnt = VETO_CHUNK_LOGITS, .ymax = max_epi32(high)};
+	high[0] = top[0];
+	high[1] = top[1];
+	*c = (struct veto_chunk){.cnt = VETO_CHUNK_LOGITS, .sumy = c->sumy};
+	c->ymax = max_epi32(to_y(_mm256_max_ps(top[0], top[1])));
 	c->n = c->ymax >> 16;
-	if (c->ymax >= FAST_LIMIT || ~max_epi32(_mm256_xor_si256(low, _mm256_set1_epi32(-1))) < -FAST_LIMIT)
-		return false;
-	for (int j = 1; j < 4; j++)
-		sum[j] = _mm256_add_epi64(widen_sum(sum[j]), j == 1 ? widen_sum(sum[0]) : sum[j - 1]);
-	c->sumy = sum_epi64(sum[3]);
-	return true;
+	return c->ymax < PLAIN_LIMIT &&
+	       _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(-PLAIN_LIMIT), low)) == 0;
 }
 
-/* Steps 1 to 3 for any chunk. */
-static inline void measure(const char *at, enum veto_format format, int logits, int32_t *y, struct veto_chunk *c)
+/* The same for any chunk.  The maximum of NaN and another operand is the second one. */
+static inline void measure(const char *at, enum veto_format format, int logits, struct values *values,
+	struct veto_chunk *c, __m256 high[2])
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 	const __m256 limit = _mm256_set1_ps(VETO_LOGIT_LIMIT);
-	__m256i high = _mm256_set1_epi32(INT32_MIN), sum = _mm256_setzero_si256();
+	__m256i ymax = _mm256_set1_epi32(INT32_MIN), sum = _mm256_setzero_si256();
 
 	*c = (struct veto_chunk){.n = VETO_N_EMPTY};
+	high[0] = high[1] = _mm256_set1_ps(-INFINITY);
 	for (int i = 0; i < logits; i += VECTOR) {
 		__m256 x = load(at + i * bytes, format);
 		__m256 left = _mm256_cmp_ps(x, _mm256_set1_ps(-VETO_LOGIT_LIMIT), _CMP_GE_OQ);
@@ -153,88 +208,87 @@ static inline void measure(const char *at, enum veto_format format, int logits, 
 		c->n_nan += (uint32_t)__builtin_popcount((unsigned)_mm256_movemask_ps(nan));
 		c->n_sat += (uint32_t)__builtin_popcount((unsigned)_mm256_movemask_ps(sat));
 		sum = _mm256_add_epi64(sum, widen_sum(_mm256_and_si256(v, is_left)));
-		high = _mm256_max_epi32(high, _mm256_blendv_epi8(high, v, is_left));
-		_mm256_store_si256((__m256i *)&y[i], _mm256_blendv_epi8(_mm256_set1_epi32(NOTHING), v, is_left));
+		ymax = _mm256_max_epi32(ymax, _mm256_blendv_epi8(ymax, v, is_left));
+		high[i / VECTOR % 2] = _mm256_max_ps(x, high[i / VECTOR % 2]);
+		_mm256_store_si256(
+			(__m256i *)&values->y[i], _mm256_blendv_epi8(_mm256_set1_epi32(NOTHING), v, is_left));
 	}
 	c->sumy = sum_epi64(sum);
-	c->ymax = max_epi32(high);
+	c->ymax = max_epi32(ymax);
 	if (c->cnt > 0)
 		c->n = c->ymax >> 16;
 }
 
-/* Step 4 for the chunk's y, four vectors at a time.  2^f of two vectors is found as the even and odd words of one, the
- * tables' indices are the bytes of one for all four.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit
- * lanes as if they were 64-bit ones, and `odd` the upper ones.  `ahead` is what the row reads next. */
-static inline void accumulate(const struct tables *table, const int32_t *y, int logits, const char *ahead,
-	int step_bytes, struct veto_chunk *c)
+/* Step 4.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
+ * upper ones, each 2^32 + 1 times. */
+static inline void accumulate(const struct values *values, int logits, struct veto_chunk *c)
 {
 	const __m256i one = _mm256_set1_epi32(INT32_MIN), n1 = _mm256_set1_epi32((c->n + 1) * 65536 - 1);
 	const __m256i zero = _mm256_setzero_si256();
 	__m256i both = zero, odd = zero, t[2] = {zero, zero};
 
-	for (int i = 0; i < logits; i += STEP) {
-		__m256i v[4], f[2], g[4], a[2], b[2];
+	for (int i = 0; i < logits; i += 2 * VECTOR) {
+		__m256i m = _mm256_load_si256((const __m256i *)&values->m[i]);
+		__m256i e[2] = {_mm256_slli_epi32(m, 15),
+			_mm256_and_si256(_mm256_srli_epi32(m, 1), _mm256_set1_epi32(0x7fff8000))};
 
-		for (int j = 0; j < step_bytes; j += 64)
-			_mm_prefetch(ahead + j, _MM_HINT_T0);
-		ahead += step_bytes;
-		for (int j = 0; j < 4; j++)
-			v[j] = _mm256_load_si256((const __m256i *)&y[i + j * VECTOR]);
-		for (int j = 0; j < 2; j++)
-			f[j] = _mm256_blend_epi16(v[2 * j], _mm256_slli_epi32(v[2 * j + 1], 16), 0xaa);
-		g[0] = _mm256_packus_epi16(_mm256_srli_epi16(f[0], 10), _mm256_srli_epi16(f[1], 10));
-		for (int j = 1; j < 4; j++)
-			g[j] = _mm256_sub_epi8(g[j - 1], _mm256_set1_epi8(16));
 		for (int j = 0; j < 2; j++) {
-			a[j] = look_up(table->byte[j], g);
-			b[j] = look_up(table->byte[2 + j], g);
-		}
-		for (int j = 0; j < 2; j++) {
-			__m256i r2 = _mm256_and_si256(_mm256_add_epi16(f[j], f[j]), _mm256_set1_epi16(0x7fe));
-			__m256i base = j ? _mm256_unpackhi_epi8(a[0], a[1]) : _mm256_unpacklo_epi8(a[0], a[1]);
-			__m256i slope = j ? _mm256_unpackhi_epi8(b[0], b[1]) : _mm256_unpacklo_epi8(b[0], b[1]);
-			__m256i m = _mm256_add_epi16(base, _mm256_mulhrs_epi16(slope, r2));
-			__m256i e[2] = {_mm256_slli_epi32(m, 15),
-				_mm256_and_si256(_mm256_srli_epi32(m, 1), _mm256_set1_epi32(0x7fff8000))};
+			__m256i z = _mm256_sub_epi32(n1, load_y(&values->y[i + j * VECTOR]));
+			__m256i e_odd;
 
-			for (int h = 0; h < 2; h++) {
-				__m256i z = _mm256_sub_epi32(n1, v[2 * j + h]);
-				__m256i e_odd;
-
-				e[h] = _mm256_srlv_epi32(_mm256_or_si256(e[h], one), _mm256_srli_epi32(z, 16));
-				e_odd = _mm256_srli_epi64(e[h], 32);
-				both = _mm256_add_epi64(both, e[h]);
-				odd = _mm256_add_epi64(odd, e_odd);
-				t[0] = _mm256_add_epi64(t[0], _mm256_mul_epu32(e[h], z));
-				t[1] = _mm256_add_epi64(t[1], _mm256_mul_epu32(e_odd, _mm256_srli_epi64(z, 32)));
-			}
+			e[j] = _mm256_srlv_epi32(_mm256_or_si256(e[j], one), _mm256_srli_epi32(z, 16));
+			e_odd = odd_lanes(e[j]);
+			both = _mm256_add_epi64(both, e[j]);
+			odd = _mm256_add_epi64(odd, e_odd);
+			t[0] = _mm256_add_epi64(t[0], _mm256_mul_epu32(e[j], z));
+			t[1] = _mm256_add_epi64(t[1], _mm256_mul_epu32(e_odd, odd_lanes(z)));
 		}
 	}
-	/* s = even + odd, even = both - (odd << 32) */
+	/* (2^32 + 1) (1 - 2^32) is 1 in 64 bits; s = even + odd, even = both - (odd << 32) */
+	odd = _mm256_sub_epi64(odd, _mm256_slli_epi64(odd, 32));
 	both = _mm256_add_epi64(_mm256_sub_epi64(both, _mm256_slli_epi64(odd, 32)), odd);
 	c->s = (uint64_t)sum_epi64(both);
 	c->t = (uint64_t)sum_epi64(_mm256_add_epi64(_mm256_add_epi64(t[0], t[1]), both));
 }
 
-/* Keys above a positive float's are its bits plus 1 up to infinity; above a negative float's they are the bits from 0 to
- * its own less 1, with positive NaNs among them.  No masked entry's key is above. */
-static void limit(struct list *l)
-{
-	const uint32_t masked = fx1_key(-VETO_LOGIT_LIMIT) - 1, infinity = 0x7f800000;
-	const uint32_t key = l->top[l->k - 1].key > masked ? l->top[l->k - 1].key : masked;
+/* --- The likeliest --- */
 
-	l->low = key >> 31 ? (key & 0x7fffffff) + 1 : 0;
-	l->range = key >> 31 ? infinity + 1 - l->low : ~key;
-	l->above = fx1_key_value(key + 1);
+/* A key that k entries of the row reach, and few more: k of the highest of 64 parts of the row reach it.  Its upper bits
+ * are enough.  There are signed comparisons only, so keys are off by 2^31. */
+static uint32_t find_bound(const __m256 (*high)[2], uint32_t chunks, uint32_t k)
+{
+	__m256 part[8];
+	__m256i key[8];
+	uint32_t bound = 0;
+
+	for (int j = 0; j < 8; j++)
+		part[j] = _mm256_set1_ps(-INFINITY);
+	for (uint32_t i = 0; i < chunks; i++)
+		for (uint32_t j = 0; j < 2; j++)
+			part[i % 4 * 2 + j] = _mm256_max_ps(part[i % 4 * 2 + j], high[i][j]);
+	for (int j = 0; j < 8; j++) {
+		__m256i bits = _mm256_castps_si256(part[j]);
+
+		key[j] = _mm256_xor_si256(bits, _mm256_srli_epi32(_mm256_srai_epi32(bits, 31), 1));
+	}
+	for (uint32_t bit = 1u << 31; bit > 1u << 11; bit >>= 1) {
+		__m256i below = _mm256_set1_epi32((int)(((bound | bit) ^ 0x80000000) - 1));
+		uint32_t reach = 0;
+
+		for (int j = 0; j < 8; j++)
+			reach += (uint32_t)__builtin_popcount(
+				(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(key[j], below))));
+		if (reach >= k)
+			bound |= bit;
+	}
+	return bound;
 }
 
-static void start_list(struct list *l, struct fx1_top *top, uint32_t k)
+static void limit(struct list *l)
 {
-	for (uint32_t i = 0; i < k; i++)
-		top[i] = (struct fx1_top){.key = 0, .id = VETO_NO_TOKEN};
-	l->top = top;
-	l->k = k;
-	limit(l);
+	const uint32_t key = l->top[l->k - 1].key;
+
+	cpu_keys_above(key > l->least ? key : l->least, &l->low, &l->range);
 }
 
 /* Entries come by rising ids, so one that equals a key goes behind it. */
@@ -272,66 +326,58 @@ static inline void search(struct list *l, const char *at, enum veto_format forma
 	}
 }
 
-static inline void search_blocks(
-	struct list *l, const char *at, enum veto_format format, uint32_t blocks, uint32_t first)
+/* Search the chunks whose highest entries reach the bound. */
+static inline void find_top(struct work *w, const char *row, enum veto_format format, uint32_t cols, struct list *l)
 {
-	const int bytes = format == VETO_FP32 ? 4 : 2;
+	const uint32_t whole = cols / VETO_CHUNK_LOGITS, chunks = whole + (w->tail_logits > 0);
+	const size_t chunk_bytes = VETO_CHUNK_LOGITS * (format == VETO_FP32 ? 4 : 2);
+	const uint32_t bound = find_bound(w->high, chunks, l->k);
+	__m256 least;
 
-	for (; blocks; blocks &= blocks - 1) {
-		int i = __builtin_ctz(blocks) * BLOCK;
-
-		search(l, at + i * bytes, format, BLOCK, first + (uint32_t)i);
-	}
+	for (uint32_t i = 0; i < l->k; i++)
+		l->top[i] = (struct fx1_top){.key = 0, .id = VETO_NO_TOKEN};
+	l->least = bound > CPU_KEY_MASKED ? bound - 1 : CPU_KEY_MASKED;
+	limit(l);
+	least = _mm256_set1_ps(fx1_key_value(l->least + 1));
+	for (uint32_t i = 0; i < chunks; i++)
+		if (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_max_ps(w->high[i][0], w->high[i][1]), least, _CMP_GE_OQ)))
+			search(l, i < whole ? row + i * chunk_bytes : w->tail, format,
+				i < whole ? CHUNK : w->tail_logits, i * VETO_CHUNK_LOGITS);
 }
 
-/* Copy the row's end, less than a chunk, and fill up the last step with masked entries. */
-static int copy_tail(char *tail, const char *at, enum veto_format format, uint32_t logits)
-{
-	static const uint32_t infinity[VETO_FORMATS] = {0xff800000, 0xfc00, 0xff80}; /* negative ones */
-	const uint32_t bytes = format == VETO_FP32 ? 4 : 2;
-	const uint32_t all = (logits + STEP - 1) / STEP * STEP;
+/* --- Rows --- */
 
-	memcpy(tail, at, logits * bytes);
-	for (uint32_t i = logits; i < all; i++)
-		memcpy(tail + i * bytes, &infinity[format], bytes);
-	return (int)all;
-}
-
+/* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
 static inline __attribute__((always_inline)) void row_of(const char *row, enum veto_format format, uint32_t cols,
 	uint32_t k, struct veto_record *out, struct fx1_top *top)
 {
-	const uint32_t chunks = (cols + VETO_CHUNK_LOGITS - 1) / VETO_CHUNK_LOGITS;
-	const int bytes = format == VETO_FP32 ? 4 : 2;
-	struct veto_chunk chunk[VETO_VOCAB_MAX / VETO_CHUNK_LOGITS];
-	_Alignas(32) int32_t y[CHUNK];
-	_Alignas(32) char tail[4 * CHUNK];
-	struct tables tables;
-	struct list list;
+	const size_t chunk_bytes = VETO_CHUNK_LOGITS * (format == VETO_FP32 ? 4 : 2);
+	const uint32_t whole = cols / VETO_CHUNK_LOGITS;
+	struct list list = {.top = top, .k = k};
 	bool is_plain = true;
+	struct work w;
+	uint32_t chunks;
 
-	start_tables(&tables);
-	start_list(&list, top, k);
-	for (uint32_t i = 0; i < chunks; i++) {
-		const uint32_t first = i * VETO_CHUNK_LOGITS;
-		const char *at = row + (size_t)first * (size_t)bytes, *ahead = at + CHUNK * bytes + 1024;
-		int logits = CHUNK;
-		uint32_t blocks;
+	start_tables(&w.tables);
+	w.tail_logits = cpu_copy_tail(w.tail, row + whole * chunk_bytes, format, cols % VETO_CHUNK_LOGITS, STEP);
+	chunks = whole + (w.tail_logits > 0);
+	for (uint32_t i = 0; i <= chunks; i++) {
+		struct values *v = &w.values[i % 2];
+		struct veto_chunk *c = &w.chunk[i];
 
-		if (cols - first < VETO_CHUNK_LOGITS) {
-			logits = copy_tail(tail, at, format, cols - first);
-			at = tail;
+		if (i < whole && !(is_plain && measure_plain(row + i * chunk_bytes, format, v, c, w.high[i]))) {
+			measure(row + i * chunk_bytes, format, CHUNK, v, c, w.high[i]);
+			is_plain = c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0;
+		} else if (i == whole && i < chunks) {
+			measure(w.tail, format, w.tail_logits, v, c, w.high[i]);
 		}
-		if (is_plain && logits == CHUNK && measure_plain(at, format, list.above, y, &chunk[i], &blocks)) {
-			search_blocks(&list, at, format, blocks, first);
-		} else {
-			measure(at, format, logits, y, &chunk[i]);
-			search(&list, at, format, logits, first);
-			is_plain = chunk[i].cnt == VETO_CHUNK_LOGITS && chunk[i].n_sat == 0;
-		}
-		if (chunk[i].cnt > 0)
-			accumulate(&tables, y, logits, ahead, STEP * bytes, &chunk[i]);
+		if (i < chunks && c->cnt > 0)
+			find_mantissas(&w.tables, i < whole ? CHUNK : w.tail_logits, v);
+		if (i > 0 && c[-1].cnt > 0)
+			accumulate(&w.values[(i - 1) % 2], i - 1 < whole ? CHUNK : w.tail_logits, c - 1);
 	}
-	fx1_merge(chunk, chunks, out);
+	fx1_merge(w.chunk, chunks, out);
+	find_top(&w, row, format, cols, &list);
 }
 
 static void score_row(const void *row, enum veto_format format, uint32_t cols, uint32_t k, struct veto_record *out,
