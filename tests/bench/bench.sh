@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# bench.sh BUILD [--quick]: check step 2 on every input, time the scoring of rows, and the share of a run spent in it.
+# Results are a table here and JSON Lines in BUILD/bench.jsonl.
+set -euo pipefail
+build=$1
+quick=${2:-}
+here=$(cd "$(dirname "$0")" && pwd)
+json=$build/bench.jsonl
+
+echo "machine: $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, $(uname -sr)"
+echo "bench: step 2 of the arithmetic on every input"
+"$build/bin/check_conversion" ${quick:+"$quick"}
+echo "bench: rows of logits"
+"$build/bin/bench_score" --json "$json" --python "$build/venv/bin/python" ${quick:+"$quick"}
+if [ -x "$build/bin/veto" ] && "$build/bin/veto" run --help >/dev/null 2>&1; then
+	echo
+	echo "bench: share of a run spent in scoring"
+	model=${MODEL:-$("$here/../../host/setup.sh" model)}
+	"$build/venv/bin/python" "$here/share.py" "$build/bin/veto" "$model" "$json" ${quick:+"$quick"}
+fi
+echo "bench: done; results are in $json"
