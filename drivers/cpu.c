@@ -60,13 +60,14 @@ static const struct cpu_isa *const isas[] = {
 	&cpu_avx2,
 	&cpu_avx512,
 #endif
+	NULL,
 };
 
 static const struct cpu_isa *isa_find(const char *name)
 {
 	const struct cpu_isa *found = NULL;
 
-	for (size_t i = 0; i < sizeof(isas) / sizeof(*isas); i++)
+	for (size_t i = 0; isas[i]; i++)
 		if (isas[i]->is_supported() && (strcmp(name, "best") == 0 || strcmp(name, isas[i]->name) == 0))
 			found = isas[i];
 	return found;

@@ -2,6 +2,7 @@
 /* FX1 rows with AVX-512; compile with -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -ffp-contract=off. */
 #include "cpu.h"
 
+#include <assert.h>
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
@@ -28,7 +29,6 @@ struct work {
 	struct values values[2]; /* of the chunks by turns */
 	_Alignas(64) char tail[4 * CHUNK]; /* the last chunk, if it is not whole */
 	int tail_logits;
-	struct veto_chunk chunk[CHUNKS_MAX];
 	__m512 high[CHUNKS_MAX][2]; /* highest entries of each chunk by lane: 32 different ones */
 };
 
@@ -302,33 +302,46 @@ static inline void find_top(struct work *w, const char *row, enum veto_format fo
 
 /* --- Rows --- */
 
+/* is_plain: the chunk before was; returns whether this one is, for chunks of a kind follow each other. */
+static inline bool measure_chunk(struct work *w, const char *row, enum veto_format format, uint32_t i, uint32_t whole,
+	bool is_plain, struct veto_chunk *c)
+{
+	const char *at = i < whole ? row + i * VETO_CHUNK_LOGITS * veto_format_bytes(format) : w->tail;
+	struct values *v = &w->values[i % 2];
+
+	is_plain = is_plain && i < whole && measure_plain(at, format, v, c, w->high[i]);
+	if (!is_plain)
+		measure(at, format, i < whole ? CHUNK : w->tail_logits, v, c, w->high[i]);
+	return is_plain || (c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0);
+}
+
+static inline void accumulate_chunk(const struct work *w, uint32_t i, uint32_t whole, struct veto_chunk *c)
+{
+	if (c->cnt > 0)
+		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, c);
+}
+
 /* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
 static inline __attribute__((always_inline)) void row_of(const char *row, enum veto_format format, uint32_t cols,
 	uint32_t k, struct veto_record *out, struct fx1_top *top)
 {
-	const size_t chunk_bytes = VETO_CHUNK_LOGITS * (format == VETO_FP32 ? 4 : 2);
-	const uint32_t whole = cols / VETO_CHUNK_LOGITS;
+	const uint32_t whole = cols / VETO_CHUNK_LOGITS, rest = cols % VETO_CHUNK_LOGITS;
+	const uint32_t chunks = whole + (rest > 0);
+	struct veto_chunk chunk[CHUNKS_MAX];
 	struct list list = {.k = k};
 	bool is_plain = true;
 	struct work w;
-	uint32_t chunks;
 
-	w.tail_logits = cpu_copy_tail(w.tail, row + whole * chunk_bytes, format, cols % VETO_CHUNK_LOGITS, STEP);
-	chunks = whole + (w.tail_logits > 0);
-	for (uint32_t i = 0; i <= chunks; i++) {
-		struct values *v = &w.values[i % 2];
-		struct veto_chunk *c = &w.chunk[i];
-
-		if (i < whole && !(is_plain && measure_plain(row + i * chunk_bytes, format, v, c, w.high[i]))) {
-			measure(row + i * chunk_bytes, format, CHUNK, v, c, w.high[i]);
-			is_plain = c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0;
-		} else if (i == whole && i < chunks) {
-			measure(w.tail, format, w.tail_logits, v, c, w.high[i]);
-		}
-		if (i > 0 && c[-1].cnt > 0)
-			accumulate(&w.values[(i - 1) % 2], i - 1 < whole ? CHUNK : w.tail_logits, c - 1);
+	assert(chunks > 0);
+	w.tail_logits =
+		cpu_copy_tail(w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, STEP);
+	for (uint32_t i = 0; i < chunks; i++) {
+		is_plain = measure_chunk(&w, row, format, i, whole, is_plain, &chunk[i]);
+		if (i > 0)
+			accumulate_chunk(&w, i - 1, whole, &chunk[i - 1]);
 	}
-	fx1_merge(w.chunk, chunks, out);
+	accumulate_chunk(&w, chunks - 1, whole, &chunk[chunks - 1]);
+	fx1_merge(chunk, chunks, out);
 	find_top(&w, row, format, cols, &list);
 	for (uint32_t i = 0; i < k; i++)
 		top[i] = (struct fx1_top){.key = list.key[i], .id = list.id[i]};

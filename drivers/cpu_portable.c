@@ -39,10 +39,12 @@ static void widen(const char *at, enum veto_format format, uint32_t logits, uint
 		return;
 	}
 	memcpy(half, at, logits * sizeof(*half));
-	for (uint32_t i = 0; i < logits && format == VETO_BF16; i++)
-		bits[i] = (uint32_t)half[i] << 16;
-	for (uint32_t i = 0; i < logits && format == VETO_FP16; i++)
-		bits[i] = widen_fp16(half[i]);
+	if (format == VETO_BF16)
+		for (uint32_t i = 0; i < logits; i++)
+			bits[i] = (uint32_t)half[i] << 16;
+	else
+		for (uint32_t i = 0; i < logits; i++)
+			bits[i] = widen_fp16(half[i]);
 }
 
 /* Step 2: a double of 2^52 and more has no room for a fraction, so that the sum is rounded to an integer, to nearest and

@@ -336,13 +336,12 @@ struct listing {
 static void list_one(void *arg, const char *uri)
 {
 	const struct listing *listing = arg;
-	struct veto_device *dev;
+	struct veto_device *dev = NULL;
 	char why[VETO_WHY_MAX] = "";
 	int err = veto_device_open(uri, &dev, why);
 
 	listing->found(listing->arg, uri, err ? why : NULL);
-	if (!err)
-		veto_device_close(dev);
+	veto_device_close(dev);
 }
 
 void veto_device_list(void (*found)(void *arg, const char *uri, const char *why), void *arg)

@@ -70,8 +70,8 @@ static uint64_t shift_round(uint64_t v, int s)
 		return v << -s;
 	if (s > 60)
 		return 0;
-	half = 1ull << (s - 1);
-	rest = v & ((1ull << s) - 1);
+	half = 1ULL << (s - 1);
+	rest = v & ((1ULL << s) - 1);
 	v >>= s;
 	return v + (rest > half || (rest == half && (v & 1)));
 }
@@ -306,7 +306,7 @@ static void finish_subset(const struct veto_rows *rows, const void *row, const s
 
 	sum = record->n - n > VETO_ROW_SHIFT_MAX ? 0 : (sum << 13) >> (record->n - n);
 	sum = (uint64_t)(((unsigned __int128)sum << 31) / record->s);
-	set(score, VETO_SUBSET_MASS, sum > 1ull << 31 ? 1ll << 31 : (int64_t)sum);
+	set(score, VETO_SUBSET_MASS, sum > 1ULL << 31 ? 1LL << 31 : (int64_t)sum);
 }
 
 void fx1_finish(const struct veto_rows *rows, uint32_t i, const struct veto_record *record, const struct fx1_top *top,

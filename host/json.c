@@ -88,8 +88,9 @@ static int give_members(const cJSON *object, size_t bytes, const char *file, uin
 	{
 		err = append_item(value, bytes + 64, item);
 		if (err)
-			err = param_fail(-EINVAL, why, "%s:%u: the value of \"%s\" is neither text, number nor a list of these", file,
-				line, item->string);
+			err = param_fail(-EINVAL, why,
+				"%s:%u: the value of \"%s\" is neither text, number nor a list of these", file, line,
+				item->string);
 		else
 			err = member(arg, item->string, value, why);
 		if (err)

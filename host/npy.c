@@ -33,8 +33,8 @@ static int parse_type(const char *value, const char *name, struct npy *out, char
 	if (length < 3 || length >= sizeof(out->type))
 		return param_fail(-EINVAL, why, "%s: the .npy header has no plain 'descr'", name);
 	if (value[1] == '>')
-		return param_fail(-EINVAL, why, "%s: byte order '%.*s': only little-endian values are read", name, (int)length,
-			value + 1);
+		return param_fail(-EINVAL, why, "%s: byte order '%.*s': only little-endian values are read", name,
+			(int)length, value + 1);
 	snprintf(out->type, sizeof(out->type), "%.*s", (int)length - 1, value + 2);
 	out->item_bytes = (uint32_t)strtoul(out->type + 1, NULL, 10);
 	if (!strchr("<|=", value[1]) || out->item_bytes < 1 || out->item_bytes > 16)
@@ -97,7 +97,8 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 	if (at[6] > 1)
 		length |= (size_t)at[10] << 16 | (size_t)at[11] << 24;
 	if (length > HEADER_MAX || length > bytes - start)
-		return param_fail(-EINVAL, why, "%s: the .npy header is cut off or longer than %d bytes", name, HEADER_MAX);
+		return param_fail(
+			-EINVAL, why, "%s: the .npy header is cut off or longer than %d bytes", name, HEADER_MAX);
 	memcpy(header, at + start, length);
 	header[length] = 0;
 	err = parse_header(header, name, &npy, why);
@@ -106,8 +107,9 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 	npy.data = at + start + length;
 	/* rows and cols are below 2^32 and item_bytes at most 16: check without overflow. */
 	if ((unsigned __int128)npy.rows * npy.cols * npy.item_bytes != bytes - start - length)
-		return param_fail(-EINVAL, why, "%s: %llu x %llu values of %u bytes do not fill the file's %zu bytes of data",
-			name, (unsigned long long)npy.rows, (unsigned long long)npy.cols, npy.item_bytes,
+		return param_fail(-EINVAL, why,
+			"%s: %llu x %llu values of %u bytes do not fill the file's %zu bytes of data", name,
+			(unsigned long long)npy.rows, (unsigned long long)npy.cols, npy.item_bytes,
 			bytes - start - length);
 	*out = npy;
 	return 0;
@@ -121,7 +123,8 @@ int npy_write_header(FILE *file, uint64_t rows, uint64_t cols)
 	memcpy(header, "\x93NUMPY\x01\x00", 8);
 	header[8] = NPY_HEADER_BYTES - 10;
 	header[9] = 0;
-	used = 10 + snprintf(header + 10, sizeof(header) - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
+	used = 10 + snprintf(header + 10, sizeof(header) - 10,
+			    "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
 			    (unsigned long long)rows, (unsigned long long)cols);
 	memset(header + used, ' ', (size_t)(NPY_HEADER_BYTES - used));
 	header[NPY_HEADER_BYTES - 1] = '\n';

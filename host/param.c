@@ -11,7 +11,7 @@
 
 #define Q20_ONE (1 << 20)
 
-int param_fail(int err, char *why, const char *format, ...)
+void param_say(char *why, const char *format, ...)
 {
 	va_list args;
 
@@ -20,7 +20,6 @@ int param_fail(int err, char *why, const char *format, ...)
 		vsnprintf(why, VETO_WHY_MAX, format, args);
 		va_end(args);
 	}
-	return err;
 }
 
 int param_q20(const char *text, int64_t *out)
@@ -164,8 +163,7 @@ int param_set(const struct veto_param *table, const char *owner, const char *key
 			return param_fail(
 				-EINVAL, why, "%s: %s=%s: more than %d values", owner, key, value, VETO_LIST_MAX);
 		if (read_one(&table[index], one, &list[count]))
-			return param_fail(
-				-EINVAL, why, "%s: %s=%s: '%s' is not %s %s", owner, key, value, one,
+			return param_fail(-EINVAL, why, "%s: %s=%s: '%s' is not %s %s", owner, key, value, one,
 				wanted[table[index].type], range);
 		if (!table[index].is_list)
 			rest = NULL;

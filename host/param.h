@@ -7,8 +7,10 @@
 
 #include <stdarg.h>
 
-/* Write a message to why[VETO_WHY_MAX], or nowhere if why is NULL.  Returns err. */
-int param_fail(int err, char *why, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Write a message to why[VETO_WHY_MAX], or nowhere if why is NULL. */
+void param_say(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, as an expression whose value is err. */
+#define param_fail(err, ...) (param_say(__VA_ARGS__), (err))
 
 /* Every parameter at its fallback. */
 void param_defaults(const struct veto_param *table, struct veto_values *out);

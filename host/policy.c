@@ -115,7 +115,7 @@ void sums_remove(struct sums *sums, struct veto_interval value) { sums_change(su
 
 struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens)
 {
-	if (sums->usable == 0 || sums->usable * 2ull < tokens)
+	if (sums->usable == 0 || sums->usable * 2ULL < tokens)
 		return (struct veto_interval){NO_SCORE, NO_SCORE};
 	return (struct veto_interval){
 		sums->low / sums->usable,

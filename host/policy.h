@@ -8,7 +8,7 @@
 #define NEVER UINT32_MAX /* a token index: no such token */
 #define NO_SCORE INT64_MIN /* the low end of a missing score */
 #define NO_BOUND INT64_MAX /* the high end of an interval without one */
-#define ONE_Q20 (1ll << 20)
+#define ONE_Q20 (1LL << 20)
 
 /* Sums of a score over tokens, oriented so that higher is more confident. */
 struct sums {

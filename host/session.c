@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCORE_LIMIT (1ll << 40)
+#define SCORE_LIMIT (1LL << 40)
 
 struct veto_session {
 	struct board board;

@@ -106,6 +106,16 @@ engine_key() {
 	grep -m1 -E '^(flags|Features)' /proc/cpuinfo; } | sha256sum | cut -c1-12
 }
 
+compile_engine() {
+	local source=$1 prefix=$2
+	# shellcheck disable=SC2086 # The options are words.
+	cmake -S "$source/llama.cpp" -B "$source/build" -G Ninja $engine_options -DCMAKE_C_FLAGS="${engine_flags:-}" \
+		-DCMAKE_CXX_FLAGS="${engine_flags:-}" -DCMAKE_INSTALL_RPATH="\$ORIGIN" \
+		-DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_PREFIX="$prefix" &&
+		cmake --build "$source/build" --target llama &&
+		cmake --install "$source/build"
+}
+
 build_engine() {
 	local prefix source
 	prefix=$cache/llama-$engine_version-$(engine_key)
@@ -116,15 +126,10 @@ build_engine() {
 		mkdir -p "$source"
 		tar -xzf "$cache/downloads/$engine_file" -C "$source" --strip-components=1
 		say "building llama.cpp $engine_version into $prefix (about 3 minutes on 2 cores, once)"
-		# shellcheck disable=SC2086 # The options are words.
-		cmake -S "$source/llama.cpp" -B "$source/build" -G Ninja $engine_options -DCMAKE_C_FLAGS="${engine_flags:-}" \
-			-DCMAKE_CXX_FLAGS="${engine_flags:-}" -DCMAKE_INSTALL_RPATH="\$ORIGIN" \
-			-DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_PREFIX="$prefix" >"$source/log" 2>&1 &&
-			cmake --build "$source/build" --target llama >>"$source/log" 2>&1 &&
-			cmake --install "$source/build" >>"$source/log" 2>&1 || {
+		if ! compile_engine "$source" "$prefix" >"$source/log" 2>&1; then
 			tail -n 20 "$source/log" >&2
 			die "llama.cpp did not build: see $source/log"
-		}
+		fi
 		touch "$prefix/.complete"
 		rm -rf "$source"
 	fi

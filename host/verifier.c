@@ -81,7 +81,8 @@ static int check_rows(struct veto_stream *s, char *why)
 	int err = veto_device_score(s->verifier->dev, &rows, &none);
 
 	if (err && err != -EBUSY)
-		return param_fail(err, why, "%s can't score %s rows of %u logits (1 to %u) with top_k %u and a subset of %u",
+		return param_fail(err, why,
+			"%s can't score %s rows of %u logits (1 to %u) with top_k %u and a subset of %u",
 			veto_device_info(s->verifier->dev)->uri, veto_format_names[s->info.format], s->info.vocab,
 			VETO_VOCAB_MAX, s->info.top_k, s->info.subset_tokens);
 	return 0;
@@ -93,7 +94,8 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	int err;
 
 	if (info->subset_tokens > VETO_SUBSET_MAX)
-		return param_fail(-EINVAL, why, "a subset of %u tokens: at most %d", info->subset_tokens, VETO_SUBSET_MAX);
+		return param_fail(
+			-EINVAL, why, "a subset of %u tokens: at most %d", info->subset_tokens, VETO_SUBSET_MAX);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return param_fail(-ENOMEM, why, "out of memory");
@@ -106,8 +108,8 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	s->has_last = calloc(info->candidates + 1, sizeof(*s->has_last));
 	err = s->last && s->has_last ? check_rows(s, why) : param_fail(-ENOMEM, why, "out of memory");
 	if (!err)
-		err = veto_session_new(info->rule, info->rules, info->candidates, info->cohort, info->max_tokens, &s->session,
-			why);
+		err = veto_session_new(
+			info->rule, info->rules, info->candidates, info->cohort, info->max_tokens, &s->session, why);
 	if (err) {
 		veto_stream_close(s);
 		return err;

@@ -34,8 +34,8 @@ static void a_uniform_row_by_hand(void **state)
 	assert_int_equal(r.ymax, 0);
 	assert_int_equal(r.cnt, 3);
 	assert_int_equal(r.sumy, 0);
-	assert_true(r.s == 3ull << 44);
-	assert_true(r.t == 3ull << 44);
+	assert_true(r.s == 3ULL << 44);
+	assert_true(r.t == 3ULL << 44);
 	/* log 3 = 1.0986123 nats = 1151978.4 in Q20 */
 	assert_int_equal(score.field[VETO_ENTROPY].low, 1151978);
 	assert_int_equal(score.field[VETO_LSE].low, 1151978);
@@ -152,7 +152,7 @@ static void logits_become_log2_units_by_rounding_twice(void **state)
 		if (y != cases[i].y || y != (int32_t)rintf(product) || fx1_y(-cases[i].x) != -y)
 			fail_msg("%a: y is %d, expected %d", (double)cases[i].x, y, cases[i].y);
 	}
-	for (uint64_t bits = 0; bits < 1ull << 32; bits += 9973) {
+	for (uint64_t bits = 0; bits < 1ULL << 32; bits += 9973) {
 		uint32_t b = (uint32_t)bits;
 		float x, product;
 
@@ -186,7 +186,7 @@ static void logarithms_are_exact_to_26_bits(void **state)
 
 	(void)state;
 	for (int i = 0; i < 64; i++)
-		assert_int_equal(fx1_log2(1ull << i), (int64_t)i << 26);
+		assert_int_equal(fx1_log2(1ULL << i), (int64_t)i << 26);
 	for (int i = 0; i < 100000; i++) {
 		uint64_t v = dice_next(&dice) >> dice_below(&dice, 64);
 		long double error = v ? (long double)fx1_log2(v) - log2l((long double)v) * 0x1p26L : 0;

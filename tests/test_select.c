@@ -132,7 +132,7 @@ static void weighted_by_softmax_uses_the_temperature(void **state)
 	assert_in_range(c.weight, (uint64_t)(1.10363 * 0x1p31), (uint64_t)(1.10366 * 0x1p31));
 	c = choose("weighted:weight=softmax,temperature=0.5", four, 4);
 	assert_int_equal(c.answer, 1);
-	assert_int_equal(c.weight, 1ll << 31);
+	assert_int_equal(c.weight, 1LL << 31);
 }
 
 static void sharpening_takes_the_highest_sum_of_log_probabilities(void **state)

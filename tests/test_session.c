@@ -448,8 +448,8 @@ static void memory_stays_within_the_stated_bound(void **state)
 	static const char *const rules[] = {
 		"",
 		"majority",
-		"floor:threshold=1,window=5000 window-floor:window=2048,warmup=1 gate:rungs=1+2+3+4+5+6+7+8 "
-		"speculative:budget=9 consensus esc adaptive-consistency weighted",
+		("floor:threshold=1,window=5000 window-floor:window=2048,warmup=1 gate:rungs=1+2+3+4+5+6+7+8 "
+		 "speculative:budget=9 consensus esc adaptive-consistency weighted"),
 		"gate gate:rungs=1 gate:rungs=2 gate:rungs=3 gate:rungs=4 gate:rungs=5 gate:rungs=6 gate:rungs=7",
 	};
 	static const uint32_t candidates[] = {2, 3, 17, 256, 4096};
@@ -517,9 +517,9 @@ static void scores_beyond_the_limit_are_refused(void **state)
 
 	(void)state;
 	prompt_open(s, 0);
-	token.score.field[0] = (struct veto_interval){1ll << 40, 1ll << 40};
+	token.score.field[0] = (struct veto_interval){1LL << 40, 1LL << 40};
 	assert_int_equal(veto_session_push(s, &token), 0);
-	token.score.field[0] = (struct veto_interval){0, (1ll << 40) + 1};
+	token.score.field[0] = (struct veto_interval){0, (1LL << 40) + 1};
 	assert_int_equal(veto_session_push(s, &token), -EINVAL);
 	token.score.field[0] = (struct veto_interval){0, INT64_MAX};
 	assert_int_equal(veto_session_push(s, &token), 0);

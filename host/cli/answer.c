@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: found in a candidate's text, brought to one form, named by a key. */
 #include "answer.h"
+#include "hash.h"
 #include "param.h"
 
 #include <ctype.h>
@@ -89,7 +90,8 @@ static int find_letter(const struct answer_rule *rule, const char *text, char *o
 {
 	(void)rule;
 	for (size_t i = strlen(text); i-- > 0;) {
-		bool is_alone = (i == 0 || !isalnum((unsigned char)text[i - 1])) && !isalnum((unsigned char)text[i + 1]);
+		bool is_alone =
+			(i == 0 || !isalnum((unsigned char)text[i - 1])) && !isalnum((unsigned char)text[i + 1]);
 
 		if (text[i] >= 'A' && text[i] <= 'Z' && is_alone)
 			return copy(&text[i], 1, out);
@@ -198,12 +200,9 @@ int answer_find(const struct answer_rule *rule, const char *text, char out[ANSWE
 	return *out ? 0 : -ENOENT;
 }
 
-/* FNV-1a. */
 uint64_t answer_key(const char *answer)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = hash_bytes(HASH_START, answer, strlen(answer));
 
-	for (; *answer; answer++)
-		hash = (hash ^ (unsigned char)*answer) * 0x100000001b3u;
 	return hash ? hash : 1;
 }

@@ -17,10 +17,11 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-/* Print "veto COMMAND: message" to stderr; returns EXIT_MISUSED. */
-int misused(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same, returning EXIT_FAILED. */
-int failed(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Print "veto COMMAND: message" to stderr. */
+void say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, as expressions whose value is the exit code. */
+#define misused(...) (say(__VA_ARGS__), EXIT_MISUSED)
+#define failed(...) (say(__VA_ARGS__), EXIT_FAILED)
 /* After getopt_long() returned '?' or ':' (optstring starting with ':'): says what is wrong with argv. */
 int bad_option(const char *command, int argc, char **argv, int option);
 /* A whole number between low and high in an option's value; EXIT_MISUSED, having said so, if it is none. */

@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-static const char help[] = "Usage: veto devices [--json]\n\n"
-			   "Lists the devices that this build knows: whether each can be opened here, what it can score,\n"
-			   "and why one can't be opened.\n\n"
-			   "  --json   one JSON object a line\n"
-			   "  --help   this text\n";
+static const char help[] =
+	"Usage: veto devices [--json]\n\n"
+	"Lists the devices that this build knows: whether each can be opened here, what it can score,\n"
+	"and why one can't be opened.\n\n"
+	"  --json   one JSON object a line\n"
+	"  --help   this text\n";
 
 static void print_formats(const struct veto_device_info *info, const char *quote, const char *separator)
 {
@@ -68,7 +69,8 @@ static void found(void *arg, const char *uri, const char *why)
 
 int cmd_devices(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	bool is_json = false;
 	int option;
 

@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-static const char help[] = "Usage: veto policies [NAME] [--json]\n\n"
-			   "Lists every policy with its role, or one with its parameters, their ranges and defaults, and the\n"
-			   "paper it comes from. A rule is written NAME or NAME:key=value,... or stands in a JSON file:\n"
-			   "{\"policy\": \"NAME\", \"key\": value, ...}.\n\n"
-			   "  --json   one JSON object a line\n"
-			   "  --help   this text\n";
+static const char help[] =
+	"Usage: veto policies [NAME] [--json]\n\n"
+	"Lists every policy with its role, or one with its parameters, their ranges and defaults, and the\n"
+	"paper it comes from. A rule is written NAME or NAME:key=value,... or stands in a JSON file:\n"
+	"{\"policy\": \"NAME\", \"key\": value, ...}.\n\n"
+	"  --json   one JSON object a line\n"
+	"  --help   this text\n";
 
 static const char *const roles[] = {
 	[VETO_REJECTS] = "rejects",
@@ -94,7 +95,8 @@ static int print_policies(const char *name, bool is_json)
 
 int cmd_policies(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	bool is_json = false;
 	struct veto_rule rule;
 	char why[VETO_WHY_MAX];

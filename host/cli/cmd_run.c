@@ -79,7 +79,7 @@ static void write_rows(struct run *run, const struct source_item *items, uint32_
 		if (!items[i].payload.row)
 			continue;
 		if (fwrite(items[i].payload.row, bytes, 1, run->rows) != 1) {
-			failed("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
+			say("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
 			fclose(run->rows);
 			run->rows = NULL;
 			return;
@@ -97,8 +97,9 @@ static void warn_nan(struct run *run, const struct source_item *items, uint32_t 
 			continue;
 		run->has_warned_nan = true;
 		run_view_clear(run->view);
-		failed("run", "warning: the model gave a row with NaN or saturated logits (prompt %s, candidate %u): such rows "
-			      "are counted and not used",
+		say("run",
+			"warning: the model gave a row with NaN or saturated logits (prompt %s, candidate %u): such rows "
+			"are counted and not used",
 			run->prompt->id, items[i].event.candidate);
 	}
 }
@@ -152,7 +153,8 @@ static void warn_thresholds(struct run *run)
 
 	for (uint32_t i = 0; i < run->rules; i++)
 		if (veto_session_threshold(veto_stream_session(run->stream), i, &threshold) == -ENODATA)
-			failed("run", "warning: prompt %s: fewer than half of the warm-up candidates finished: nothing is rejected",
+			say("run",
+				"warning: prompt %s: fewer than half of the warm-up candidates finished: nothing is rejected",
 				run->prompt->id);
 }
 
@@ -199,10 +201,10 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 	run->rules = args->rules - run->first_rule;
 	run->prompt = &run->prompts.list[index];
 	run->outcome = outcome;
-	*outcome = (struct run_outcome){.candidates = args->candidates};
 	outcome->candidate = calloc(args->candidates, sizeof(*outcome->candidate));
 	if (!outcome->candidate)
 		return -ENOMEM;
+	outcome->candidates = args->candidates;
 	struct veto_stream_info info = {.rule = &args->rule[run->first_rule],
 		.rules = run->rules,
 		.candidates = args->candidates,
@@ -213,11 +215,12 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 		.top_k = 20};
 	err = veto_stream_open(run->verifier, &info, &run->stream, why);
 	if (err) {
-		failed("run", "%s", why);
+		say("run", "%s", why);
 		return err;
 	}
 	err = play_prompt(run, index);
 	veto_stream_close(run->stream);
+	run->stream = NULL;
 	return err;
 }
 
@@ -245,6 +248,7 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 		}
 		run_report_prompt(run->args, prompt, &ruled, is_compared ? &full : NULL);
 	}
+	run->outcome = NULL;
 	run_outcome_free(&ruled);
 	run_outcome_free(&full);
 	return err;
@@ -266,10 +270,11 @@ static int run_prompts(struct run *run)
 		err = run_prompt(run, i, &sums);
 	}
 	if (err && err != -EINTR)
-		failed("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
+		say("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
 	run_report_totals(run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, is_interrupted);
 	if (sums.ruled.unusable)
-		failed("run", "%llu rows had NaN or saturated logits and were not used", (unsigned long long)sums.ruled.unusable);
+		say("run", "%llu rows had NaN or saturated logits and were not used",
+			(unsigned long long)sums.ruled.unusable);
 	return err || is_interrupted ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -283,7 +288,8 @@ static int read_prompts(struct run *run, char *why)
 	run->token_count = calloc(run->prompts.count, sizeof(*run->token_count));
 	err = run->tokens && run->token_count ? 0 : param_fail(-ENOMEM, why, "out of memory");
 	for (uint32_t i = 0; i < run->prompts.count && !err; i++) {
-		err = engine_tokenize(run->engine, run->prompts.list[i].text, &run->tokens[i], &run->token_count[i], why);
+		err = engine_tokenize(
+			run->engine, run->prompts.list[i].text, &run->tokens[i], &run->token_count[i], why);
 		if (!err && run->token_count[i] > longest)
 			longest = run->token_count[i];
 	}
@@ -296,7 +302,8 @@ static int check_rules(const struct run_args *args, char *why)
 	struct veto_session *session;
 	int err;
 
-	err = veto_session_new(args->rule, args->rules, args->candidates, args->cohort, args->max_tokens, &session, why);
+	err = veto_session_new(
+		args->rule, args->rules, args->candidates, args->cohort, args->max_tokens, &session, why);
 	if (!err)
 		veto_session_free(session);
 	return err;
@@ -352,8 +359,7 @@ static int close_rows(struct run *run)
 
 	if (!run->rows)
 		return EXIT_DONE;
-	if (fseek(run->rows, 0, SEEK_SET) ||
-		npy_write_header(run->rows, run->rows_written, engine_vocab(run->engine)))
+	if (fseek(run->rows, 0, SEEK_SET) || npy_write_header(run->rows, run->rows_written, engine_vocab(run->engine)))
 		err = 1;
 	if (fclose(run->rows) || err)
 		return failed("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));

@@ -191,8 +191,8 @@ static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows
 	return err;
 }
 
-static unsigned print_batch(const struct args *args, const struct lane *lane, const struct veto_rows *rows,
-	uint32_t first)
+static unsigned print_batch(
+	const struct args *args, const struct lane *lane, const struct veto_rows *rows, uint32_t first)
 {
 	unsigned differences = 0;
 
@@ -207,8 +207,8 @@ static unsigned print_batch(const struct args *args, const struct lane *lane, co
 		else
 			score_print_table(&at[0]);
 		for (uint32_t j = 1; j < args->devices; j++)
-			differences += score_print_differences(&at[0], veto_device_info(lane[0].dev)->uri, &at[j],
-				veto_device_info(lane[j].dev)->uri);
+			differences += score_print_differences(
+				&at[0], veto_device_info(lane[0].dev)->uri, &at[j], veto_device_info(lane[j].dev)->uri);
 	}
 	return differences;
 }
@@ -279,8 +279,8 @@ int cmd_score(int argc, char **argv)
 	file.rows.subset_tokens = args.subset_tokens;
 	for (uint32_t i = 0; i < args.subset_tokens && !status; i++)
 		if (args.subset[i] >= file.rows.cols)
-			status = misused("score", "--subset: token id %u is not below the vocabulary of %u", args.subset[i],
-				file.rows.cols);
+			status = misused("score", "--subset: token id %u is not below the vocabulary of %u",
+				args.subset[i], file.rows.cols);
 	if (!status)
 		status = score_file(&args, lane, file.rows);
 	rows_file_close(&file);

@@ -18,32 +18,16 @@ static const struct command commands[] = {
 	{0},
 };
 
-static void say(const char *command, const char *format, va_list args)
+void say(const char *command, const char *format, ...)
 {
+	va_list args;
+
 	fflush(stdout);
 	fprintf(stderr, "veto %s: ", command);
+	va_start(args, format);
 	vfprintf(stderr, format, args);
+	va_end(args);
 	fputc('\n', stderr);
-}
-
-int misused(const char *command, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(command, format, args);
-	va_end(args);
-	return EXIT_MISUSED;
-}
-
-int failed(const char *command, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(command, format, args);
-	va_end(args);
-	return EXIT_FAILED;
 }
 
 int bad_option(const char *command, int argc, char **argv, int option)
@@ -64,8 +48,8 @@ int read_count(const char *command, const char *option, const char *text, int64_
 	int64_t value;
 
 	if (param_count(text, &value) || value < low || value > high)
-		return misused(command, "%s %s: expected a whole number from %lld to %lld", option, text, (long long)low,
-			(long long)high);
+		return misused(command, "%s %s: expected a whole number from %lld to %lld", option, text,
+			(long long)low, (long long)high);
 	*out = value;
 	return 0;
 }

@@ -59,8 +59,8 @@ static int read_npy(const struct rows_args *args, struct rows_file *out, char *w
 	while (i < 3 && strcmp(types[i].type, npy.type) != 0)
 		i++;
 	if (i == 3)
-		return param_fail(-EINVAL, why, "%s: values of type '%s': float32, float16 or uint16 (bf16) are read", args->path,
-			npy.type);
+		return param_fail(-EINVAL, why, "%s: values of type '%s': float32, float16 or uint16 (bf16) are read",
+			args->path, npy.type);
 	if (args->format >= 0 ? args->format != (int)types[i].format : types[i].format == VETO_BF16)
 		return param_fail(-EINVAL, why, "%s: values of type '%s' need --format %s", args->path, npy.type,
 			veto_format_names[types[i].format]);
@@ -88,7 +88,8 @@ static int read_raw(const struct rows_args *args, struct rows_file *out, char *w
 	if (stride < args->vocab)
 		return param_fail(-EINVAL, why, "--stride %u is below --vocab %u", stride, args->vocab);
 	if (out->map_bytes % row_bytes != 0)
-		return param_fail(-EINVAL, why, "%s: %zu bytes are not a whole number of rows of %zu bytes (%u %s values)", args->path,
+		return param_fail(-EINVAL, why,
+			"%s: %zu bytes are not a whole number of rows of %zu bytes (%u %s values)", args->path,
 			out->map_bytes, row_bytes, stride, veto_format_names[format]);
 	if (out->map_bytes / row_bytes > UINT32_MAX)
 		return param_fail(-EINVAL, why, "%s: more than %u rows", args->path, UINT32_MAX);
@@ -108,8 +109,8 @@ static int read_token(const char *path, uint32_t line, char *text, uint32_t cols
 	if (param_count(text, &id))
 		return param_fail(-EINVAL, why, "%s:%u: '%.40s' is not a token id", path, line, text);
 	if (id >= cols)
-		return param_fail(-EINVAL, why, "%s:%u: token %lld is not below the vocabulary of %u", path, line, (long long)id,
-			cols);
+		return param_fail(-EINVAL, why, "%s:%u: token %lld is not below the vocabulary of %u", path, line,
+			(long long)id, cols);
 	*out = (uint32_t)id;
 	return 0;
 }
@@ -152,8 +153,8 @@ int rows_file_open(const struct rows_args *args, struct rows_file *out, char *wh
 		return err;
 	err = has_suffix(args->path, ".npy") ? read_npy(args, &file, why) : read_raw(args, &file, why);
 	if (!err && (file.rows.cols < 1 || file.rows.cols > VETO_VOCAB_MAX))
-		err = param_fail(-EINVAL, why, "%s: a vocabulary of %u: 1 to %u can be scored", args->path, file.rows.cols,
-			VETO_VOCAB_MAX);
+		err = param_fail(-EINVAL, why, "%s: a vocabulary of %u: 1 to %u can be scored", args->path,
+			file.rows.cols, VETO_VOCAB_MAX);
 	if (!err && args->tokens_path)
 		err = read_tokens(args->tokens_path, &file, why);
 	if (err) {

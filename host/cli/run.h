@@ -71,7 +71,8 @@ void run_report_totals(const struct run_args *args, const struct run_totals *tot
 /* The live view on a terminal: a line a candidate.  Does nothing where stderr is no terminal. */
 struct run_view;
 struct run_view *run_view_open(void);
-void run_view_draw(struct run_view *view, const char *title, const struct run_candidate *candidate, uint32_t candidates);
+void run_view_draw(
+	struct run_view *view, const char *title, const struct run_candidate *candidate, uint32_t candidates);
 void run_view_clear(struct run_view *view);
 void run_view_close(struct run_view *view);
 

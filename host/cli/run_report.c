@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run reports: a line a prompt and a summary, as text or JSON. */
-#include "run.h"
 #include "json.h"
+#include "run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +84,7 @@ static uint64_t sum_tokens(const struct run_outcome *outcome)
 
 static const char *answer_text(const struct run_outcome *outcome)
 {
-	return outcome->has_choice ? outcome->candidate[outcome->choice.candidate].answer : NULL;
+	return outcome->candidate[outcome->choice.candidate].answer;
 }
 
 static const char *state_name(const struct run_candidate *c)
@@ -111,8 +111,8 @@ static void print_candidates_json(const struct run_args *args, const struct run_
 	for (uint32_t i = 0; i < outcome->candidates; i++) {
 		const struct run_candidate *c = &outcome->candidate[i];
 
-		printf("%s{\"candidate\":%u,\"state\":\"%s\",\"tokens\":%u,\"votes\":%s", i ? "," : "", i, state_name(c),
-			c->tokens, c->votes ? "true" : "false");
+		printf("%s{\"candidate\":%u,\"state\":\"%s\",\"tokens\":%u,\"votes\":%s", i ? "," : "", i,
+			state_name(c), c->tokens, c->votes ? "true" : "false");
 		if (c->has_verdict)
 			print_verdict_json(args, &c->verdict);
 		if (c->has_answer) {
@@ -125,19 +125,19 @@ static void print_candidates_json(const struct run_args *args, const struct run_
 	}
 }
 
-static void print_outcome_json(const struct run_args *args, const struct prompt *prompt,
-	const struct run_outcome *outcome)
+static void print_outcome_json(
+	const struct run_args *args, const struct prompt *prompt, const struct run_outcome *outcome)
 {
 	printf("\"answer\":");
-	if (answer_text(outcome))
+	if (outcome->has_choice)
 		json_write_string(stdout, answer_text(outcome));
 	else
 		printf("null");
 	if (prompt->answer)
 		printf(",\"right\":%s", outcome->is_right ? "true" : "false");
 	printf(",\"settled\":%s,\"tokens\":%llu,\"shadow_verdicts\":%u,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"candidates\":[",
-		outcome->is_settled ? "true" : "false", (unsigned long long)sum_tokens(outcome), outcome->shadow_verdicts,
-		(unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
+		outcome->is_settled ? "true" : "false", (unsigned long long)sum_tokens(outcome),
+		outcome->shadow_verdicts, (unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
 	print_candidates_json(args, outcome);
 	printf("]");
 }
@@ -162,8 +162,12 @@ static void print_brief(const struct prompt *prompt, const struct run_outcome *o
 	struct run_totals sums = {0};
 
 	run_totals_add(&sums, outcome, prompt->answer);
-	printf("%s%s%s%s; kept %u", label, answer_text(outcome) ? "'" : "", answer_text(outcome) ? answer_text(outcome) : "none",
-		answer_text(outcome) ? "'" : "", sums.kept);
+	printf("%s", label);
+	if (outcome->has_choice)
+		printf("'%s'", answer_text(outcome));
+	else
+		printf("none");
+	printf("; kept %u", sums.kept);
 	if (prompt->answer)
 		printf(" (%s)", outcome->is_right ? "right" : "wrong");
 	if (sums.rejected)
@@ -243,7 +247,8 @@ static void print_saved(const struct run_totals *t, const struct run_totals *ful
 		printf("  tokens saved        0\n");
 	else
 		printf("tokens saved by rejecting: %lld of %llu (%.1f %%)\n", (long long)(full->tokens - t->tokens),
-			(unsigned long long)full->tokens, percent((double)full->tokens - (double)t->tokens, (double)full->tokens));
+			(unsigned long long)full->tokens,
+			percent((double)full->tokens - (double)t->tokens, (double)full->tokens));
 }
 
 void run_report_totals(const struct run_args *args, const struct run_totals *totals, const struct run_totals *full,

@@ -22,10 +22,7 @@ static const char *const states[] = {
 	[VETO_GONE] = "lost",
 };
 
-struct run_view *run_view_open(void)
-{
-	return isatty(STDERR_FILENO) ? calloc(1, sizeof(struct run_view)) : NULL;
-}
+struct run_view *run_view_open(void) { return isatty(STDERR_FILENO) ? calloc(1, sizeof(struct run_view)) : NULL; }
 
 static uint32_t screen_lines(uint32_t *columns)
 {
@@ -52,7 +49,7 @@ static void draw_candidate(uint32_t index, const struct run_candidate *c, uint32
 	int used = snprintf(line, sizeof(line), "%4u %-9s %6u tokens", index, state_name(c), c->tokens);
 
 	if (c->score.has >> VETO_SELF_CERTAINTY & 1)
-		used += snprintf(line + used, sizeof(line) - (size_t)used, "  self-certainty %8.4f  confidence %8.4f",
+		snprintf(line + used, sizeof(line) - (size_t)used, "  self-certainty %8.4f  confidence %8.4f",
 			(double)c->score.field[VETO_SELF_CERTAINTY].low / 0x1p20,
 			(double)c->score.field[VETO_TOPK_CONFIDENCE].low / 0x1p20);
 	fprintf(stderr, "%.*s\033[K\n", (int)columns - 1, line);

@@ -19,7 +19,7 @@ void score_print_table_head(const struct veto_rows *rows);
 void score_print_table(const struct scored_row *row);
 
 /* Print where b, found by device uri_b, differs from a.  Returns how often. */
-unsigned score_print_differences(const struct scored_row *a, const char *uri_a, const struct scored_row *b,
-	const char *uri_b);
+unsigned score_print_differences(
+	const struct scored_row *a, const char *uri_a, const struct scored_row *b, const char *uri_b);
 
 #endif

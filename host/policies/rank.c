@@ -50,7 +50,7 @@ const struct veto_param speculative_params[] = {
 		.help = "tokens that a cohort may hold before the worst go",
 		.type = VETO_PARAM_COUNT,
 		.low = 1,
-		.high = 1ll << 32,
+		.high = 1LL << 32,
 		.is_required = true},
 	[SPECULATIVE_ALPHA] = {.name = "alpha",
 		.help = "share that goes",

@@ -142,7 +142,7 @@ static int64_t binomial_cdf(uint32_t n, uint32_t k, int64_t *row)
 	int64_t sum = 0;
 
 	memset(row, 0, (k + 1) * sizeof(*row));
-	row[0] = 1ll << 62;
+	row[0] = 1LL << 62;
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t j = k + 1; j-- > 0;)
 			row[j] = (row[j] + (j ? row[j - 1] : 0)) >> 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The source that generates candidates with llama.cpp in this process: a continuous batch. */
+#include "hash.h"
 #include "llama_source.h"
 #include "param.h"
 
@@ -91,8 +92,8 @@ static int load_model(struct engine *e, char *why)
 		return param_fail(-EINVAL, why, "'%s' has no logits: it only makes embeddings", path);
 	e->vocab = llama_model_get_vocab(e->model);
 	e->vocab_tokens = (uint32_t)llama_vocab_n_tokens(e->vocab);
-	if (e->vocab_tokens > VETO_VOCAB_MAX)
-		return param_fail(-EINVAL, why, "'%s' has a vocabulary of %u tokens: at most %u can be scored", path,
+	if (e->vocab_tokens < 1 || e->vocab_tokens > VETO_VOCAB_MAX)
+		return param_fail(-EINVAL, why, "'%s' has a vocabulary of %u tokens: 1 to %u can be scored", path,
 			e->vocab_tokens, VETO_VOCAB_MAX);
 	return 0;
 }
@@ -233,16 +234,13 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why)
 	return 0;
 }
 
-/* A candidate's random numbers depend on the seed, the prompt and its index (FNV-1a). */
+/* A candidate's random numbers depend on the seed, the prompt and its index. */
 static uint32_t candidate_seed(uint64_t seed, const char *prompt, uint32_t candidate)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
-	uint64_t numbers[2] = {seed, candidate};
+	uint64_t hash = hash_bytes(HASH_START, &seed, sizeof(seed));
 
-	for (size_t i = 0; i < sizeof(numbers); i++)
-		hash = (hash ^ ((const unsigned char *)numbers)[i]) * 0x100000001b3u;
-	for (; *prompt; prompt++)
-		hash = (hash ^ (unsigned char)*prompt) * 0x100000001b3u;
+	hash = hash_bytes(hash, &candidate, sizeof(candidate));
+	hash = hash_bytes(hash, prompt, strlen(prompt));
 	return (uint32_t)(hash ^ hash >> 32);
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATTERNS (1ull << 32)
+#define PATTERNS (1ULL << 32)
 #define THREADS 2
 
 static const struct cpu_isa *const isas[] = {

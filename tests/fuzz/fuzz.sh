@@ -12,7 +12,8 @@ done
 i=0
 for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:weight=none \
 	'{"policy":"gate","rungs":[1,2],"keep":0.3}' '{"policy":"floor","threshold":1}' window-floor:warmup=2,keep=0.9; do
-	printf '%s' "$rule" >"$build/corpus/rule/seed$((i++))"
+	i=$((i + 1))
+	printf '%s' "$rule" >"$build/corpus/rule/seed$i"
 done
 for target in npy rule; do
 	echo "fuzz: $target for $seconds s"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the system tests: a folder of their own, and checks that say what they saw.
 # VETO is the program, SOURCE the repository.
 set -uo pipefail

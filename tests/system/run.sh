@@ -101,7 +101,7 @@ bad "can't read the model '$work/no.gguf'" "$work/no.gguf" -p x
 bad "'$work/text.gguf' is no model that llama.cpp can load" "$work/text.gguf" -p x --rows "$work/unwritten.npy"
 bad "'$work/cut.gguf' is no model that llama.cpp can load" "$work/cut.gguf" -p x
 bad "'$work/bert.gguf' has no logits" "$work/bert.gguf" -p x
-bad "'$work/wide.gguf' has a vocabulary of 262145 tokens: at most 262144" "$work/wide.gguf" -p x
+bad "'$work/wide.gguf' has a vocabulary of 262145 tokens: 1 to 262144" "$work/wide.gguf" -p x
 bad "exceeds the model's context of 8192" "$model" -p "$(yes word | head -n 9000 | tr '\n' ' ')"
 bad "exceeds the model's context of 8192" "$model" -p x --max-tokens 8192
 bad "$work/key:1: unknown key \"answr\"" "$model" --prompts "$work/key"
