@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,7 @@ static int append(char *text, size_t bytes, size_t *used, const char *more)
 
 static int append_value(char *text, size_t bytes, size_t *used, const cJSON *item)
 {
-	char number[40];
+	char number[40], *plus;
 
 	if (cJSON_IsString(item))
 		return append(text, bytes, used, item->valuestring);
@@ -49,8 +50,11 @@ static int append_value(char *text, size_t bytes, size_t *used, const cJSON *ite
 		if (strtod(number, NULL) == item->valuedouble)
 			break;
 	}
-	if (item->valuedouble == (double)(int64_t)item->valuedouble)
+	if (fabs(item->valuedouble) < 0x1p53 && item->valuedouble == trunc(item->valuedouble))
 		snprintf(number, sizeof(number), "%lld", (long long)item->valuedouble);
+	plus = strchr(number, '+'); /* which would part the values of a list */
+	if (plus)
+		memmove(plus, plus + 1, strlen(plus));
 	return append(text, bytes, used, number);
 }
 

@@ -147,7 +147,7 @@ int param_set(const struct veto_param *table, const char *owner, const char *key
 	struct veto_values *out, char *why)
 {
 	int index = find(table, key);
-	int64_t list[VETO_LIST_MAX];
+	int64_t list[VETO_LIST_MAX] = {0};
 	char range[256], copy[256];
 	uint32_t count = 0;
 	char *rest = copy;
@@ -168,7 +168,7 @@ int param_set(const struct veto_param *table, const char *owner, const char *key
 		if (!table[index].is_list)
 			rest = NULL;
 	}
-	memcpy(out->value[index], list, count * sizeof(*list));
+	memcpy(out->value[index], list, sizeof(list));
 	out->count[index] = count;
 	return 0;
 }
@@ -228,6 +228,9 @@ static int print_one(const struct veto_param *param, int64_t value, char *text, 
 	case VETO_PARAM_CHOICE:
 		return snprintf(text, bytes, "%s", param->choices[value]);
 	default:
+		/* Not 1e+02: a list has its plus signs between the values.  A fraction needs digits enough to be written out. */
+		if (value % Q20_ONE == 0)
+			return snprintf(text, bytes, "%lld", (long long)(value / Q20_ONE));
 		for (int digits = 1;; digits++) {
 			int length = snprintf(text, bytes, "%.*g", digits, (double)value / Q20_ONE);
 			char copy[40];

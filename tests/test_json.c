@@ -26,6 +26,10 @@ static void a_rule_in_json_equals_the_same_in_text(void **state)
 	assert_memory_equal(&json.values, &text.values, sizeof(text.values));
 	assert_int_equal(parse("{\"policy\":\"floor\",\"threshold\":-2.5}", &json, why), 0);
 	assert_int_equal(json.values.value[2][0], -5 * (1 << 19));
+	assert_int_equal(parse("{\"policy\":\"speculative\",\"budget\":4294967296}", &json, why), 0);
+	assert_int_equal(json.values.value[1][0], 1LL << 32);
+	assert_int_equal(parse("{\"policy\":\"speculative\",\"budget\":1e300}", &json, why), -EINVAL);
+	assert_non_null(strstr(why, "budget=1e300"));
 }
 
 static void errors_give_line_and_column(void **state)

@@ -66,23 +66,32 @@ static void a_rule_keeps_its_values(void **state)
 
 static void every_rule_that_is_printed_is_read_back(void **state)
 {
+	static const char *const rules[] = {"floor:threshold=1.23456", "floor:threshold=130",
+		"floor:threshold=-2048+1e-5+1000", "speculative:budget=4294967296,alpha=0.3", "window-floor",
+		"gate:rungs=1+2,rungs=3", "consensus", "adaptive-consistency", "esc", "majority", "borda:p=1.7", "best",
+		"weighted:temperature=1024", "sharpening"};
 	const struct veto_policy *policy;
 	struct veto_rule rule, back;
 	char text[512], why[VETO_WHY_MAX];
+	size_t seen = 0;
 
 	(void)state;
-	for (size_t i = 0; (policy = veto_policy_at(i)); i++) {
-		snprintf(text, sizeof(text), "%s%s", policy->name,
-			strcmp(policy->name, "floor") == 0	   ? ":threshold=1.23456"
-			: strcmp(policy->name, "speculative") == 0 ? ":budget=1000"
-								   : "");
-		if (veto_rule_parse(text, &rule, why))
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+		if (veto_rule_parse(rules[i], &rule, why))
 			fail_msg("%s", why);
 		assert_true(veto_rule_print(&rule, text, sizeof(text)) < (int)sizeof(text));
 		if (veto_rule_parse(text, &back, why))
 			fail_msg("%s", why);
 		assert_memory_equal(&rule.values, &back.values, sizeof(rule.values));
 	}
+	for (size_t i = 0; (policy = veto_policy_at(i)); i++)
+		for (size_t j = 0; j < sizeof(rules) / sizeof(*rules); j++)
+			if (strcspn(rules[j], ":") == strlen(policy->name) &&
+				strncmp(rules[j], policy->name, strlen(policy->name)) == 0) {
+				seen++;
+				break;
+			}
+	assert_null(veto_policy_at(seen)); /* every policy of the table is among them */
 }
 
 static void errors_quote_key_value_and_range(void **state)

@@ -17,9 +17,12 @@ for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:w
 done
 for target in npy rule; do
 	echo "fuzz: $target for $seconds s"
-	"$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
-		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" 2>&1 | grep -E 'ERROR|SUMMARY|executed_units|new_units' ||
-		true
-	[ "${PIPESTATUS[0]}" = 0 ] || { echo "fuzz: $target failed; see $build/crash-$target-*"; exit 1; }
+	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then
+		grep -E 'error|ERROR|SUMMARY' "$build/fuzz-$target.log" || tail -n 5 "$build/fuzz-$target.log"
+		echo "fuzz: $target failed; see $build/fuzz-$target.log and $build/crash-$target-*"
+		exit 1
+	fi
+	grep -E 'executed_units|new_units' "$build/fuzz-$target.log"
 done
 echo "fuzz: nothing found"
