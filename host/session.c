@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SCORE_LIMIT (1LL << 40)
+#define BYTES_MAX (1ULL << 32)
 
 struct veto_session {
 	struct board board;
@@ -143,6 +144,10 @@ int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t cand
 			board.rule[i].entries =
 				board.rule[i].policy->ops->entries(&board.rule[i].rule.values, max_tokens);
 	bytes = sizeof(*s) + lay_out(&board, NULL);
+	if (bytes > BYTES_MAX)
+		return param_fail(-EINVAL, why,
+			"the rules' windows need %zu bytes for %u candidates of %u tokens: at most %llu", bytes,
+			candidates, max_tokens, BYTES_MAX);
 	s = calloc(1, bytes);
 	if (!s)
 		return param_fail(-ENOMEM, why, "no memory for a session of %zu bytes", bytes);

@@ -266,7 +266,7 @@ struct veto_session;
 
 /* candidates in cohorts of `cohort` (0: all in one), each of max_tokens at most.  The rules are copied; their order does
  * not matter.
- *   -EINVAL  a number out of range, no room for the rules' state, or a rule that does not fit the candidates; see `why`
+ *   -EINVAL  a number out of range, more than 4 GiB of state, or a rule that does not fit the candidates; see `why`
  *   -ENOMEM */
 int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t candidates, uint32_t cohort,
 	uint32_t max_tokens, struct veto_session **out, char *why);
@@ -299,7 +299,7 @@ bool veto_session_is_done(const struct veto_session *s);
 /* The threshold that a rule's warm-up froze (Q20, as the rule reads the field).
  *   -EINVAL  no such rule, or it has no warm-up
  *   -EAGAIN  the warm-up is not over
- *   -ENODATA fewer than half of its candidates finished: the rule rejects nothing */
+ *   -ENODATA fewer than half of its candidates finished, or none with a score: the rule rejects nothing */
 int veto_session_threshold(const struct veto_session *s, uint32_t rule, int64_t *out);
 
 /* Choose among the answers of the finished candidates by a rule whose role is VETO_SELECTS.

@@ -485,6 +485,9 @@ static void counts_out_of_range_are_refused(void **state)
 	assert_int_equal(veto_session_new(rule, 1, 4, 0, 0, &s, why), -EINVAL);
 	assert_int_equal(veto_session_new(rule, 1, 4, 0, VETO_TOKENS_MAX + 1, &s, why), -EINVAL);
 	assert_int_equal(veto_session_new(rule, VETO_RULES_MAX + 1, 4, 0, 10, &s, why), -EINVAL);
+	assert_int_equal(veto_rule_parse("speculative:budget=1", &rule[0], why), 0);
+	assert_int_equal(veto_session_new(rule, 1, VETO_CANDIDATES_MAX, 0, VETO_TOKENS_MAX, &s, why), -EINVAL);
+	assert_non_null(strstr(why, "bytes for 4096 candidates of 1048576 tokens"));
 	assert_null(s);
 }
 

@@ -3,7 +3,6 @@
 #ifndef VETO_CLI_H
 #define VETO_CLI_H
 
-#include "fx1.h"
 #include "param.h"
 #include "veto.h"
 

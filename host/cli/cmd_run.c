@@ -154,7 +154,7 @@ static void warn_thresholds(struct run *run)
 	for (uint32_t i = 0; i < run->rules; i++)
 		if (veto_session_threshold(veto_stream_session(run->stream), i, &threshold) == -ENODATA)
 			say("run",
-				"warning: prompt %s: fewer than half of the warm-up candidates finished: nothing is rejected",
+				"warning: prompt %s: too few warm-up candidates finished with a score: nothing is rejected",
 				run->prompt->id);
 }
 

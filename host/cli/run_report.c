@@ -50,6 +50,8 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 		totals->kept += c->state == VETO_FINISHED && c->votes;
 		totals->rejected += is_rejected(c);
 		totals->settled += is_stopped(c) && !is_rejected(c);
+		if (c->has_verdict)
+			totals->by_rule[c->verdict.rule]++;
 		totals->cut_off += c->is_cut_off;
 		totals->lost += c->state == VETO_GONE || c->state == VETO_LIVE;
 		totals->tokens += c->tokens;
@@ -222,15 +224,23 @@ static void print_totals_json(const struct run_totals *t)
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
 }
 
-static void print_totals(const struct run_totals *t, const char *label)
+static void print_totals(const struct run_args *args, const struct run_totals *t, const char *label)
 {
+	char rule[160];
+
 	printf("%s%u prompts, %u candidates kept, %u rejected, %u settled", label, t->prompts, t->kept, t->rejected,
 		t->settled);
 	if (t->cut_off)
 		printf(", %u cut off", t->cut_off);
 	if (t->lost)
 		printf(", %u stopped by you", t->lost);
-	printf("\n  tokens generated    %llu\n", (unsigned long long)t->tokens);
+	printf("\n");
+	for (uint32_t i = 0; i < args->rules; i++)
+		if (t->by_rule[i] && veto_rule_print(&args->rule[i], rule, sizeof(rule)) > 0)
+			printf("  %-8s by rule    %u: %s\n",
+				args->rule[i].policy->role == VETO_REJECTS ? "rejected" : "settled", t->by_rule[i],
+				rule);
+	printf("  tokens generated    %llu\n", (unsigned long long)t->tokens);
 	if (t->known)
 		printf("  right answers       %u of %u (%.1f %%)\n", t->right, t->known, percent(t->right, t->known));
 	printf("  wall time           %.2f s, of it scoring and deciding %.3f s (%.2f %%)\n", (double)t->wall_ns / 1e9,
@@ -268,9 +278,9 @@ void run_report_totals(const struct run_args *args, const struct run_totals *tot
 	}
 	if (is_interrupted)
 		printf("interrupted: what follows is the work so far\n");
-	print_totals(totals, full ? "rejecting: " : "");
+	print_totals(args, totals, full ? "rejecting: " : "");
 	if (full)
-		print_totals(full, "without rejecting: ");
+		print_totals(args, full, "without rejecting: ");
 	print_saved(totals, full);
 	if (full)
 		printf("texts of candidates finished in both that differ (the engine's arithmetic depends on the batch): %u of %u\n",

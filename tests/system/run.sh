@@ -17,6 +17,7 @@ answer='regex:capital of France is ([A-Z][a-z]+)'
 # The line and the summary of one prompt.
 expect "1: answer 'paris'; kept " run -p "$question" -n 4 --max-tokens 24 --answer "$answer" --policy gate:rungs=3,keep=0.5
 grep -q "rejected at token 3 by gate: self_certainty " "$work/stdout" || complain "no reason for a rejection"
+grep -q "rejected by rule    2: gate:score=self_certainty,keep=0.5,rungs=3" "$work/stdout" || complain "no count by rule"
 for line in "tokens generated" "tokens saved        about" "wall time" "of it scoring and deciding"; do
 	grep -q "$line" "$work/stdout" || complain "the summary lacks '$line'"
 done
@@ -43,6 +44,8 @@ run -p "$question" -n 6 --cohort 2 --max-tokens 10 --policy floor:window=2,thres
 equal "$(field 0 '[(c["state"], c["tokens"]) for c in d["candidates"][1:]]' <"$work/a")" \
 	"[('rejected', 2), ('rejected', 2), ('rejected', 2), ('rejected', 2), ('rejected', 2)]" "rejected after two tokens"
 equal "$(field 0 'd["candidates"][1]["verdict"], d["candidates"][1]["threshold_q20"]' <"$work/a")" "('REJECT', 2097152000)" "reason"
+# Its cells are freed: there is room for two candidates of 40 tokens, and 40 of 12 tokens follow each other.
+expect "39 rejected" run -p "Tell me about the history of Rome." -n 40 --cohort 2 --max-tokens 40 --policy floor:window=12,threshold=2000
 # The others wait for the warm-up, and then they run.
 run -p "$question" -n 4 --max-tokens 8 --policy window-floor:window=2,warmup=2,keep=0 --json >"$work/a"
 equal "$(field 0 '[c["tokens"] > 0 for c in d["candidates"]]' <"$work/a")" "[True, True, True, True]" "warm-up"

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Without llama.cpp there is everything but veto run, which says so.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+cmake -S "$SOURCE" -B "$work/build" -G Ninja -DVETO_LLAMA=OFF -DBUILD_TESTING=OFF >"$work/log" 2>&1 &&
+	cmake --build "$work/build" >>"$work/log" 2>&1 || { tail -n 20 "$work/log"; exit 1; }
+veto=$work/build/bin/veto
+expect "veto run\` is not in this build" "$veto" --help
+refuse 1 "this build has no \`veto run\`: it was made without llama.cpp" "$veto" run -p x
+expect '"available":true' "$veto" devices --json
+expect 'gate' "$veto" policies
+expect '"status":"ok"' "$veto" score --json "$SOURCE/tests/golden/top-2-fp32.npy"
+[ -n "$(find "$work/build" -name libveto.so)" ] || complain "there is no library"
+finish
