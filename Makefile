@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: build demo check bench fuzz tidy install clean
 
 setup := host/setup.sh
-# A user's own llama.cpp (CMAKE_PREFIX_PATH, or what CMake finds) comes first; WITH_LLAMA=0 builds without.
+# A user's own llama.cpp (CMAKE_PREFIX_PATH, or what pkg-config finds) comes first; WITH_LLAMA=0 builds without.
 WITH_LLAMA ?= 1
 engine = $(if $(filter 1,$(WITH_LLAMA)),$(if $(CMAKE_PREFIX_PATH),,-DCMAKE_PREFIX_PATH="$$($(setup) engine)"),-DVETO_LLAMA=OFF)
 

@@ -2,7 +2,8 @@
 # Installs what the build needs and fetches the engine (llama.cpp) and the demo's model, each pinned by version and sha256.
 #   setup.sh packages run|check|bench|tidy|fuzz   Debian packages for that job
 #   setup.sh venv DIR [PACKAGE...]                a Python environment with these packages
-#   setup.sh engine                               prints the prefix llama.cpp is installed in, building it first if need be
+#   setup.sh engine                               prints the prefix llama.cpp is installed in: one that pkg-config finds,
+#                                                 or the pinned one, built first if need be
 #   setup.sh model                                prints the path of the demo's model, fetching it first if need be
 # Downloads and builds are kept in $VETO_CACHE (~/.cache/veto unless set) and used again by every clone.
 set -euo pipefail
@@ -118,6 +119,12 @@ compile_engine() {
 
 build_engine() {
 	local prefix source
+	if pkg-config --exists llama 2>/dev/null; then
+		prefix=$(pkg-config --variable=prefix llama)
+		say "using the llama.cpp in $prefix"
+		echo "$prefix"
+		return
+	fi
 	prefix=$cache/llama-$engine_version-$(engine_key)
 	if [ ! -f "$prefix/.complete" ]; then
 		fetch "$engine_name" "$engine_version" "$engine_file" "$engine_sha256" --no-binary "$engine_name"
@@ -166,5 +173,5 @@ packages) install_packages "${2:-}" ;;
 venv) make_venv "${@:2}" ;;
 engine) locked build_engine ;;
 model) locked unpack_model ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -56,6 +56,12 @@ if [ -f "$whole" ]; then
 	[ "$("$setup" model)" = "$model" ] || complain "the unpacked model was not used again"
 fi
 
+# A user's own llama.cpp comes first.
+cases=$((cases + 1))
+mkdir -p "$work/pc"
+printf 'prefix=/opt/own\nName: llama\nDescription: llama.cpp\nVersion: 1\n' >"$work/pc/llama.pc"
+[ "$(PKG_CONFIG_PATH=$work/pc "$setup" engine 2>/dev/null)" = /opt/own ] || complain "the user's own llama.cpp was not used"
+
 refuse_unknown() {
 	cases=$((cases + 1))
 	"$setup" "$@" >/dev/null 2>&1 && complain "setup.sh $*: exit code 0"
