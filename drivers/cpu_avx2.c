@@ -12,7 +12,8 @@
 #define CHUNK ((int)VETO_CHUNK_LOGITS)
 #define CHUNKS_MAX (VETO_VOCAB_MAX / VETO_CHUNK_LOGITS)
 #define STEP (4 * VECTOR)
-#define AHEAD_BYTES 12288 /* what is read that much later is fetched now */
+#define SEARCH_STEP (4 * VECTOR)
+#define AHEAD_BYTES 16384 /* what is read that much later is fetched now, evenly: half of it in each pass */
 #define PLAIN_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
 #define NOTHING (-(1 << 30)) /* stands for the y of an entry left out: step 4 makes it 0 under every n */
 
@@ -50,6 +51,7 @@ struct list {
 	uint32_t k;
 	uint32_t least; /* keys up to this one are not wanted */
 	uint32_t low, range;
+	float above; /* such an entry is at least this */
 };
 
 static void start_tables(struct tables *t)
@@ -171,8 +173,7 @@ static inline bool measure_plain(
 			low = _mm256_min_epi32(low, v);
 			top[j % 2] = _mm256_max_ps(x, top[j % 2]);
 		}
-		for (int j = 0; j < STEP * bytes; j += 64)
-			_mm_prefetch(at + AHEAD_BYTES + i * bytes + j, _MM_HINT_T0);
+		_mm_prefetch(at + AHEAD_BYTES + i * bytes / 2, _MM_HINT_T0);
 		if (i % (CHUNK / 2) == CHUNK / 2 - STEP) {
 			c->sumy += sum_epi64(_mm256_add_epi64(widen_sum(sum[0]), widen_sum(sum[1])));
 			sum[0] = sum[1] = zero;
@@ -219,18 +220,20 @@ static inline void measure(const char *at, enum veto_format format, int logits, 
 }
 
 /* Step 4.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
- * upper ones, each 2^32 + 1 times. */
-static inline void accumulate(const struct values *values, int logits, struct veto_chunk *c)
+ * upper ones, each 2^32 + 1 times.  From `ahead` on so many bytes a step are fetched. */
+static inline void accumulate(
+	const struct values *values, int logits, const char *ahead, int ahead_step, struct veto_chunk *c)
 {
 	const __m256i one = _mm256_set1_epi32(INT32_MIN), n1 = _mm256_set1_epi32((c->n + 1) * 65536 - 1);
 	const __m256i zero = _mm256_setzero_si256();
 	__m256i both = zero, odd = zero, t[2] = {zero, zero};
 
-	for (int i = 0; i < logits; i += 2 * VECTOR) {
+	for (int i = 0; i < logits; i += 2 * VECTOR, ahead += ahead_step) {
 		__m256i m = _mm256_load_si256((const __m256i *)&values->m[i]);
 		__m256i e[2] = {_mm256_slli_epi32(m, 15),
 			_mm256_and_si256(_mm256_srli_epi32(m, 1), _mm256_set1_epi32(0x7fff8000))};
 
+		_mm_prefetch(ahead, _MM_HINT_T0);
 		for (int j = 0; j < 2; j++) {
 			__m256i z = _mm256_sub_epi32(n1, load_y(&values->y[i + j * VECTOR]));
 			__m256i e_odd;
@@ -285,9 +288,10 @@ static uint32_t find_bound(const __m256 (*high)[2], uint32_t chunks, uint32_t k)
 
 static void limit(struct list *l)
 {
-	const uint32_t key = l->top[l->k - 1].key;
+	const uint32_t last = l->top[l->k - 1].key, key = last > l->least ? last : l->least;
 
-	cpu_keys_above(key > l->least ? key : l->least, &l->low, &l->range);
+	cpu_keys_above(key, &l->low, &l->range);
+	l->above = fx1_key_value(key + 1);
 }
 
 /* Entries come by rising ids, so one that equals a key goes behind it. */
@@ -310,18 +314,29 @@ static void take(struct list *l, __m256 x, uint32_t found, uint32_t first)
 	limit(l);
 }
 
-/* There are signed comparisons only: both sides are off by 2^31. */
+/* Most entries are too low: four vectors are looked at together first.  The maximum of NaN and another operand is the
+ * second one.  There are signed comparisons only: both sides are off by 2^31. */
 static inline void search(struct list *l, const char *at, enum veto_format format, int logits, uint32_t first)
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 
-	for (int i = 0; i < logits; i += VECTOR) {
-		__m256 x = load(at + i * bytes, format);
-		__m256i above = _mm256_sub_epi32(_mm256_castps_si256(x), _mm256_set1_epi32((int)(l->low ^ 0x80000000)));
-		__m256i found = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(l->range ^ 0x80000000)), above);
+	for (int i = 0; i < logits; i += SEARCH_STEP) {
+		__m256 best = _mm256_set1_ps(-INFINITY);
 
-		if (!_mm256_testz_si256(found, found))
-			take(l, x, (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(found)), first + (uint32_t)i);
+		for (int j = i; j < i + SEARCH_STEP; j += VECTOR)
+			best = _mm256_max_ps(load(at + j * bytes, format), best);
+		if (!_mm256_movemask_ps(_mm256_cmp_ps(best, _mm256_set1_ps(l->above), _CMP_GE_OQ)))
+			continue;
+		for (int j = i; j < i + SEARCH_STEP; j += VECTOR) {
+			__m256 x = load(at + j * bytes, format);
+			__m256i above =
+				_mm256_sub_epi32(_mm256_castps_si256(x), _mm256_set1_epi32((int)(l->low ^ 0x80000000)));
+			__m256i found = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(l->range ^ 0x80000000)), above);
+
+			if (!_mm256_testz_si256(found, found))
+				take(l, x, (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(found)),
+					first + (uint32_t)j);
+		}
 	}
 }
 
@@ -337,7 +352,7 @@ static inline void find_top(struct work *w, const char *row, enum veto_format fo
 		l->top[i] = (struct fx1_top){.key = 0, .id = VETO_NO_TOKEN};
 	l->least = bound > CPU_KEY_MASKED ? bound - 1 : CPU_KEY_MASKED;
 	limit(l);
-	least = _mm256_set1_ps(fx1_key_value(l->least + 1));
+	least = _mm256_set1_ps(l->above);
 	for (uint32_t i = 0; i < chunks; i++)
 		if (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_max_ps(w->high[i][0], w->high[i][1]), least, _CMP_GE_OQ)))
 			search(l, i < whole ? row + i * chunk_bytes : w->tail, format,
@@ -361,10 +376,15 @@ static inline bool measure_chunk(struct work *w, const char *row, enum veto_form
 	return is_plain || (c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0);
 }
 
-static inline void accumulate_chunk(const struct work *w, uint32_t i, uint32_t whole, struct veto_chunk *c)
+static inline void accumulate_chunk(const struct work *w, const char *row, enum veto_format format, uint32_t i,
+	uint32_t whole, struct veto_chunk *c)
 {
+	const size_t bytes = veto_format_bytes(format);
+	const char *half = row + (i * VETO_CHUNK_LOGITS + VETO_CHUNK_LOGITS / 2) * bytes;
+
 	if (c->cnt > 0)
-		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, c);
+		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, half + AHEAD_BYTES,
+			(int)bytes * (2 * VECTOR) / 2, c);
 }
 
 /* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
@@ -380,14 +400,14 @@ static inline __attribute__((always_inline)) void row_of(const char *row, enum v
 
 	assert(chunks > 0);
 	start_tables(&w.tables);
-	w.tail_logits =
-		cpu_copy_tail(w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, STEP);
+	w.tail_logits = cpu_copy_tail(
+		w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, SEARCH_STEP);
 	for (uint32_t i = 0; i < chunks; i++) {
 		is_plain = measure_chunk(&w, row, format, i, whole, is_plain, &chunk[i]);
 		if (i > 0)
-			accumulate_chunk(&w, i - 1, whole, &chunk[i - 1]);
+			accumulate_chunk(&w, row, format, i - 1, whole, &chunk[i - 1]);
 	}
-	accumulate_chunk(&w, chunks - 1, whole, &chunk[chunks - 1]);
+	accumulate_chunk(&w, row, format, chunks - 1, whole, &chunk[chunks - 1]);
 	fx1_merge(chunk, chunks, out);
 	find_top(&w, row, format, cols, &list);
 }

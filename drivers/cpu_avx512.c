@@ -11,7 +11,8 @@
 #define CHUNK ((int)VETO_CHUNK_LOGITS)
 #define CHUNKS_MAX (VETO_VOCAB_MAX / VETO_CHUNK_LOGITS)
 #define STEP (2 * VECTOR)
-#define AHEAD_BYTES 12288 /* what is read that much later is fetched now */
+#define SEARCH_STEP (4 * VECTOR)
+#define AHEAD_BYTES 16384 /* what is read that much later is fetched now, evenly: half of it in each pass */
 #define PLAIN_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
 #define NOTHING (-(1 << 30)) /* stands for the y of an entry left out: step 4 makes it 0 under every n */
 
@@ -39,6 +40,7 @@ struct list {
 	uint32_t k;
 	uint32_t least; /* keys up to this one are not wanted */
 	uint32_t low, range;
+	float above; /* such an entry is at least this */
 };
 
 static inline __m512i to_y(__m512 x) { return _mm512_cvtps_epi32(_mm512_mul_ps(x, _mm512_set1_ps(VETO_LOG2E_Q16))); }
@@ -93,7 +95,8 @@ static inline __m512i find_mantissas(__m512i even, __m512i odd)
 static inline bool measure_plain(
 	const char *at, enum veto_format format, struct values *values, struct veto_chunk *c, __m512 high[2])
 {
-	const size_t step_bytes = STEP * (format == VETO_FP32 ? 4 : 2);
+	const size_t bytes = format == VETO_FP32 ? 4 : 2;
+	const char *ahead = at + AHEAD_BYTES;
 	const __m512i zero = _mm512_setzero_si512();
 	__m512i sum[2] = {zero, zero}, low = zero;
 	__m512 top[2] = {_mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY)};
@@ -102,7 +105,7 @@ static inline bool measure_plain(
 		__m512 x[2];
 		__m512i v[2];
 
-		load_two(at, format, x);
+		load_two(at + (size_t)i * bytes, format, x);
 		for (int j = 0; j < 2; j++) {
 			v[j] = to_y(x[j]);
 			_mm512_store_si512(&values->y[i + j * VECTOR], v[j]);
@@ -111,9 +114,7 @@ static inline bool measure_plain(
 			top[j] = _mm512_max_ps(x[j], top[j]);
 		}
 		_mm512_store_si512(&values->m[i], find_mantissas(v[0], v[1]));
-		for (size_t j = 0; j < step_bytes; j += 64)
-			_mm_prefetch(at + AHEAD_BYTES + j, _MM_HINT_T0);
-		at += step_bytes;
+		_mm_prefetch(ahead + (size_t)i * bytes / 2, _MM_HINT_T0);
 	}
 	high[0] = top[0];
 	high[1] = top[1];
@@ -157,20 +158,22 @@ static inline void measure(const char *at, enum veto_format format, int logits, 
 }
 
 /* Step 4.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
- * upper ones, each 2^32 + 1 times. */
-static inline void accumulate(const struct values *values, int logits, struct veto_chunk *c)
+ * upper ones, each 2^32 + 1 times.  From `ahead` on so many bytes a step are fetched. */
+static inline void accumulate(
+	const struct values *values, int logits, const char *ahead, int ahead_step, struct veto_chunk *c)
 {
 	const __m512i one = _mm512_set1_epi32(INT32_MIN);
 	const __m512i n1 = _mm512_set1_epi32((c->n + 1) * 65536 - 1);
 	const __m512i zero = _mm512_setzero_si512();
 	__m512i both = zero, odd = zero, t[2] = {zero, zero};
 
-	for (int i = 0; i < logits; i += STEP) {
+	for (int i = 0; i < logits; i += STEP, ahead += ahead_step) {
 		__m512i m = _mm512_load_si512(&values->m[i]);
 		__m512i e[2] = {_mm512_or_si512(_mm512_slli_epi32(m, 15), one),
 			_mm512_ternarylogic_epi32(/* (m >> 1 & 0x7fff8000) | one */
 				_mm512_srli_epi32(m, 1), _mm512_set1_epi32(0x7fff8000), one, 0xea)};
 
+		_mm_prefetch(ahead, _MM_HINT_T0);
 		for (int j = 0; j < 2; j++) {
 			__m512i z = _mm512_sub_epi32(n1, _mm512_load_si512(&values->y[i + j * VECTOR]));
 			__m512i e_odd;
@@ -228,7 +231,10 @@ static uint32_t find_bound(const __m512 (*high)[2], uint32_t chunks, uint32_t k)
 
 static void limit(struct list *l)
 {
-	cpu_keys_above(l->key[l->k - 1] > l->least ? l->key[l->k - 1] : l->least, &l->low, &l->range);
+	const uint32_t key = l->key[l->k - 1] > l->least ? l->key[l->k - 1] : l->least;
+
+	cpu_keys_above(key, &l->low, &l->range);
+	l->above = fx1_key_value(key + 1);
 }
 
 /* Put x behind the lanes that stay of two vectors in a row; the last lane falls off. */
@@ -267,17 +273,28 @@ static void take(struct list *l, __m512 x, __mmask16 found, uint32_t first)
 	limit(l);
 }
 
+/* Most entries are too low: four vectors are looked at together first.  The maximum of NaN and another operand is the
+ * second one. */
 static inline void search(struct list *l, const char *at, enum veto_format format, int logits, uint32_t first)
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 
-	for (int i = 0; i < logits; i += VECTOR) {
-		__m512 x = load(at + i * bytes, format);
-		__m512i above = _mm512_sub_epi32(_mm512_castps_si512(x), _mm512_set1_epi32((int)l->low));
-		__mmask16 found = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((int)l->range));
+	for (int i = 0; i < logits; i += SEARCH_STEP) {
+		__m512 best = _mm512_set1_ps(-INFINITY);
 
-		if (found && (found = _mm512_mask_cmp_ps_mask(found, x, x, _CMP_ORD_Q)) != 0)
-			take(l, x, found, first + (uint32_t)i);
+		for (int j = i; j < i + SEARCH_STEP; j += VECTOR)
+			best = _mm512_max_ps(load(at + j * bytes, format), best);
+		if (!_mm512_cmp_ps_mask(best, _mm512_set1_ps(l->above), _CMP_GE_OQ))
+			continue;
+		for (int j = i; j < i + SEARCH_STEP; j += VECTOR) {
+			__m512 x = load(at + j * bytes, format);
+			__m512i above = _mm512_sub_epi32(_mm512_castps_si512(x), _mm512_set1_epi32((int)l->low));
+			__mmask16 found = _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32((int)l->range));
+
+			found = _mm512_mask_cmp_ps_mask(found, x, x, _CMP_ORD_Q);
+			if (found)
+				take(l, x, found, first + (uint32_t)j);
+		}
 	}
 }
 
@@ -293,7 +310,7 @@ static inline void find_top(struct work *w, const char *row, enum veto_format fo
 	memset(l->id, 0xff, sizeof(l->id));
 	l->least = bound > CPU_KEY_MASKED ? bound - 1 : CPU_KEY_MASKED;
 	limit(l);
-	least = _mm512_set1_ps(fx1_key_value(l->least + 1));
+	least = _mm512_set1_ps(l->above);
 	for (uint32_t i = 0; i < chunks; i++)
 		if (_mm512_cmp_ps_mask(_mm512_max_ps(w->high[i][0], w->high[i][1]), least, _CMP_GE_OQ))
 			search(l, i < whole ? row + i * chunk_bytes : w->tail, format,
@@ -315,10 +332,15 @@ static inline bool measure_chunk(struct work *w, const char *row, enum veto_form
 	return is_plain || (c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0);
 }
 
-static inline void accumulate_chunk(const struct work *w, uint32_t i, uint32_t whole, struct veto_chunk *c)
+static inline void accumulate_chunk(const struct work *w, const char *row, enum veto_format format, uint32_t i,
+	uint32_t whole, struct veto_chunk *c)
 {
+	const size_t bytes = veto_format_bytes(format);
+	const char *half = row + (i * VETO_CHUNK_LOGITS + VETO_CHUNK_LOGITS / 2) * bytes;
+
 	if (c->cnt > 0)
-		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, c);
+		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, half + AHEAD_BYTES,
+			(int)bytes * (STEP) / 2, c);
 }
 
 /* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
@@ -333,14 +355,14 @@ static inline __attribute__((always_inline)) void row_of(const char *row, enum v
 	struct work w;
 
 	assert(chunks > 0);
-	w.tail_logits =
-		cpu_copy_tail(w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, STEP);
+	w.tail_logits = cpu_copy_tail(
+		w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, SEARCH_STEP);
 	for (uint32_t i = 0; i < chunks; i++) {
 		is_plain = measure_chunk(&w, row, format, i, whole, is_plain, &chunk[i]);
 		if (i > 0)
-			accumulate_chunk(&w, i - 1, whole, &chunk[i - 1]);
+			accumulate_chunk(&w, row, format, i - 1, whole, &chunk[i - 1]);
 	}
-	accumulate_chunk(&w, chunks - 1, whole, &chunk[chunks - 1]);
+	accumulate_chunk(&w, row, format, chunks - 1, whole, &chunk[chunks - 1]);
 	fx1_merge(chunk, chunks, out);
 	find_top(&w, row, format, cols, &list);
 	for (uint32_t i = 0; i < k; i++)
