@@ -3,8 +3,10 @@
 # shellcheck source=tests/system/lib.sh
 . "$SOURCE/tests/system/lib.sh"
 
-cmake -S "$SOURCE" -B "$work/build" -G Ninja -DVETO_LLAMA=OFF -DBUILD_TESTING=OFF >"$work/log" 2>&1 &&
-	cmake --build "$work/build" >>"$work/log" 2>&1 || { tail -n 20 "$work/log"; exit 1; }
+if ! { cmake -S "$SOURCE" -B "$work/build" -G Ninja -DVETO_LLAMA=OFF -DBUILD_TESTING=OFF && cmake --build "$work/build"; } >"$work/log" 2>&1; then
+	tail -n 20 "$work/log"
+	exit 1
+fi
 veto=$work/build/bin/veto
 expect "veto run\` is not in this build" "$veto" --help
 refuse 1 "this build has no \`veto run\`: it was made without llama.cpp" "$veto" run -p x
