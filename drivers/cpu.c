@@ -53,8 +53,7 @@ struct cpu {
 	bool is_closing;
 };
 
-/* Worst to best; those this build has. */
-static const struct cpu_isa *const isas[] = {
+const struct cpu_isa *const cpu_isas[] = {
 	&cpu_portable,
 #ifdef __x86_64__
 	&cpu_avx2,
@@ -67,9 +66,9 @@ static const struct cpu_isa *isa_find(const char *name)
 {
 	const struct cpu_isa *found = NULL;
 
-	for (size_t i = 0; isas[i]; i++)
-		if (isas[i]->is_supported() && (strcmp(name, "best") == 0 || strcmp(name, isas[i]->name) == 0))
-			found = isas[i];
+	for (size_t i = 0; cpu_isas[i]; i++)
+		if (cpu_isas[i]->is_supported() && (strcmp(name, "best") == 0 || strcmp(name, cpu_isas[i]->name) == 0))
+			found = cpu_isas[i];
 	return found;
 }
 

@@ -2,47 +2,21 @@
 /* FX1 rows with AVX2, tables by byte shuffles; compile with -O3 -mavx2 -mf16c -ffp-contract=off. */
 #include "cpu.h"
 
-#include <assert.h>
 #include <cpuid.h>
 #include <immintrin.h>
-#include <math.h>
-#include <string.h>
 
 #define VECTOR 8
-#define CHUNK ((int)VETO_CHUNK_LOGITS)
-#define CHUNKS_MAX (VETO_VOCAB_MAX / VETO_CHUNK_LOGITS)
+#define FLOATS __m256
 #define STEP (4 * VECTOR)
-#define SEARCH_STEP (4 * VECTOR)
-#define AHEAD_BYTES 16384 /* what is read that much later is fetched now, evenly: half of it in each pass */
-#define PLAIN_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
-#define NOTHING (-(1 << 30)) /* stands for the y of an entry left out: step 4 makes it 0 under every n */
 
 /* B follows A, as the slope of 2^f follows 2^f: B[g] = (A[g] * SLOPE >> 16) + 256 * SLOPE_BASE + a byte. */
 #define SLOPE 11413
 #define SLOPE_BASE 44
 
-static const uint16_t table_a[64] = VETO_FX1_A;
-static const uint16_t table_b[64] = VETO_FX1_B;
-
 /* Lower and upper bytes of A, and the bytes of B, 16 of each to a vector, twice.  The second to fourth hold the
  * difference to the one before: a shuffle gives 0 where the index is negative, so the sum of all four is the entry. */
 struct tables {
 	__m256i byte[3][4];
-};
-
-/* A chunk between its two passes. */
-struct values {
-	_Alignas(32) int32_t y[CHUNK];
-	_Alignas(32) uint16_t m[CHUNK]; /* 2^f less 1, Q16: of two vectors of y the even and the odd words of one */
-};
-
-/* A row on its way. */
-struct work {
-	struct tables tables;
-	struct values values[2]; /* of the chunks by turns */
-	_Alignas(32) char tail[4 * CHUNK]; /* the last chunk, if it is not whole */
-	int tail_logits;
-	__m256 high[CHUNKS_MAX][2]; /* highest entries of each chunk by lane: 16 different ones */
 };
 
 /* The best entries so far, best first.  A better one has bits - low < range, as unsigned. */
@@ -53,6 +27,11 @@ struct list {
 	uint32_t low, range;
 	float above; /* such an entry is at least this */
 };
+
+#include "cpu_row.h"
+
+static const uint16_t table_a[64] = VETO_FX1_A;
+static const uint16_t table_b[64] = VETO_FX1_B;
 
 static void start_tables(struct tables *t)
 {
@@ -151,10 +130,8 @@ static inline void find_mantissas(const struct tables *table, int logits, struct
 	}
 }
 
-/* Steps 1 to 3 for a whole chunk whose y all lie within +-PLAIN_LIMIT, as no masked entry's, no limited entry's and no
- * NaN's (INT32_MIN) does; false, and nothing of use, if one does not. */
-static inline bool measure_plain(
-	const char *at, enum veto_format format, struct values *values, struct veto_chunk *c, __m256 high[2])
+static inline bool measure_plain(const struct tables *t, const char *at, enum veto_format format, struct values *values,
+	struct veto_chunk *c, FLOATS high[2])
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 	const __m256i zero = _mm256_setzero_si256();
@@ -184,13 +161,16 @@ static inline bool measure_plain(
 	*c = (struct veto_chunk){.cnt = VETO_CHUNK_LOGITS, .sumy = c->sumy};
 	c->ymax = max_epi32(to_y(_mm256_max_ps(top[0], top[1])));
 	c->n = c->ymax >> 16;
-	return c->ymax < PLAIN_LIMIT &&
-	       _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(-PLAIN_LIMIT), low)) == 0;
+	if (c->ymax >= PLAIN_LIMIT ||
+		_mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_set1_epi32(-PLAIN_LIMIT), low)) != 0)
+		return false;
+	find_mantissas(t, CHUNK, values);
+	return true;
 }
 
-/* The same for any chunk.  The maximum of NaN and another operand is the second one. */
-static inline void measure(const char *at, enum veto_format format, int logits, struct values *values,
-	struct veto_chunk *c, __m256 high[2])
+/* The maximum of NaN and another operand is the second one. */
+static inline void measure(const struct tables *t, const char *at, enum veto_format format, int logits,
+	struct values *values, struct veto_chunk *c, FLOATS high[2])
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 	const __m256 limit = _mm256_set1_ps(VETO_LOGIT_LIMIT);
@@ -217,18 +197,19 @@ static inline void measure(const char *at, enum veto_format format, int logits, 
 	c->ymax = max_epi32(ymax);
 	if (c->cnt > 0)
 		c->n = c->ymax >> 16;
+	find_mantissas(t, logits, values);
 }
 
-/* Step 4.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
- * upper ones, each 2^32 + 1 times.  From `ahead` on so many bytes a step are fetched. */
+/* z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
+ * upper ones, each 2^32 + 1 times. */
 static inline void accumulate(
-	const struct values *values, int logits, const char *ahead, int ahead_step, struct veto_chunk *c)
+	const struct values *values, int logits, const char *ahead, size_t bytes, struct veto_chunk *c)
 {
 	const __m256i one = _mm256_set1_epi32(INT32_MIN), n1 = _mm256_set1_epi32((c->n + 1) * 65536 - 1);
 	const __m256i zero = _mm256_setzero_si256();
 	__m256i both = zero, odd = zero, t[2] = {zero, zero};
 
-	for (int i = 0; i < logits; i += 2 * VECTOR, ahead += ahead_step) {
+	for (int i = 0; i < logits; i += 2 * VECTOR, ahead += VECTOR * bytes) {
 		__m256i m = _mm256_load_si256((const __m256i *)&values->m[i]);
 		__m256i e[2] = {_mm256_slli_epi32(m, 15),
 			_mm256_and_si256(_mm256_srli_epi32(m, 1), _mm256_set1_epi32(0x7fff8000))};
@@ -255,9 +236,8 @@ static inline void accumulate(
 
 /* --- The likeliest --- */
 
-/* A key that k entries of the row reach, and few more: k of the highest of 64 parts of the row reach it.  Its upper bits
- * are enough.  There are signed comparisons only, so keys are off by 2^31. */
-static uint32_t find_bound(const __m256 (*high)[2], uint32_t chunks, uint32_t k)
+/* Its upper bits are enough.  There are signed comparisons only, so keys are off by 2^31. */
+static uint32_t find_bound(const FLOATS (*high)[2], uint32_t chunks, uint32_t k)
 {
 	__m256 part[8];
 	__m256i key[8];
@@ -290,8 +270,31 @@ static void limit(struct list *l)
 {
 	const uint32_t last = l->top[l->k - 1].key, key = last > l->least ? last : l->least;
 
-	cpu_keys_above(key, &l->low, &l->range);
+	find_keys_above(key, &l->low, &l->range);
 	l->above = fx1_key_value(key + 1);
+}
+
+static void start_list(struct list *l, struct fx1_top *top, uint32_t k, uint32_t least)
+{
+	for (uint32_t i = 0; i < k; i++)
+		top[i] = (struct fx1_top){.key = 0, .id = VETO_NO_TOKEN};
+	l->top = top;
+	l->k = k;
+	l->least = least;
+	limit(l);
+}
+
+/* The list is the result. */
+static void end_list(const struct list *l, struct fx1_top *top)
+{
+	(void)l;
+	(void)top;
+}
+
+static inline bool is_wanted(const struct list *l, const FLOATS high[2])
+{
+	return _mm256_movemask_ps(
+		       _mm256_cmp_ps(_mm256_max_ps(high[0], high[1]), _mm256_set1_ps(l->above), _CMP_GE_OQ)) != 0;
 }
 
 /* Entries come by rising ids, so one that equals a key goes behind it. */
@@ -338,89 +341,6 @@ static inline void search(struct list *l, const char *at, enum veto_format forma
 					first + (uint32_t)j);
 		}
 	}
-}
-
-/* Search the chunks whose highest entries reach the bound. */
-static inline void find_top(struct work *w, const char *row, enum veto_format format, uint32_t cols, struct list *l)
-{
-	const uint32_t whole = cols / VETO_CHUNK_LOGITS, chunks = whole + (w->tail_logits > 0);
-	const size_t chunk_bytes = VETO_CHUNK_LOGITS * (format == VETO_FP32 ? 4 : 2);
-	const uint32_t bound = find_bound(w->high, chunks, l->k);
-	__m256 least;
-
-	for (uint32_t i = 0; i < l->k; i++)
-		l->top[i] = (struct fx1_top){.key = 0, .id = VETO_NO_TOKEN};
-	l->least = bound > CPU_KEY_MASKED ? bound - 1 : CPU_KEY_MASKED;
-	limit(l);
-	least = _mm256_set1_ps(l->above);
-	for (uint32_t i = 0; i < chunks; i++)
-		if (_mm256_movemask_ps(_mm256_cmp_ps(_mm256_max_ps(w->high[i][0], w->high[i][1]), least, _CMP_GE_OQ)))
-			search(l, i < whole ? row + i * chunk_bytes : w->tail, format,
-				i < whole ? CHUNK : w->tail_logits, i * VETO_CHUNK_LOGITS);
-}
-
-/* --- Rows --- */
-
-/* is_plain: the chunk before was; returns whether this one is, for chunks of a kind follow each other. */
-static inline bool measure_chunk(struct work *w, const char *row, enum veto_format format, uint32_t i, uint32_t whole,
-	bool is_plain, struct veto_chunk *c)
-{
-	const char *at = i < whole ? row + i * VETO_CHUNK_LOGITS * veto_format_bytes(format) : w->tail;
-	struct values *v = &w->values[i % 2];
-
-	is_plain = is_plain && i < whole && measure_plain(at, format, v, c, w->high[i]);
-	if (!is_plain)
-		measure(at, format, i < whole ? CHUNK : w->tail_logits, v, c, w->high[i]);
-	if (c->cnt > 0)
-		find_mantissas(&w->tables, i < whole ? CHUNK : w->tail_logits, v);
-	return is_plain || (c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0);
-}
-
-static inline void accumulate_chunk(const struct work *w, const char *row, enum veto_format format, uint32_t i,
-	uint32_t whole, struct veto_chunk *c)
-{
-	const size_t bytes = veto_format_bytes(format);
-	const char *half = row + (i * VETO_CHUNK_LOGITS + VETO_CHUNK_LOGITS / 2) * bytes;
-
-	if (c->cnt > 0)
-		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, half + AHEAD_BYTES,
-			(int)bytes * (2 * VECTOR) / 2, c);
-}
-
-/* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
-static inline __attribute__((always_inline)) void row_of(const char *row, enum veto_format format, uint32_t cols,
-	uint32_t k, struct veto_record *out, struct fx1_top *top)
-{
-	const uint32_t whole = cols / VETO_CHUNK_LOGITS, rest = cols % VETO_CHUNK_LOGITS;
-	const uint32_t chunks = whole + (rest > 0);
-	struct veto_chunk chunk[CHUNKS_MAX];
-	struct list list = {.top = top, .k = k};
-	bool is_plain = true;
-	struct work w;
-
-	assert(chunks > 0);
-	start_tables(&w.tables);
-	w.tail_logits = cpu_copy_tail(
-		w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, SEARCH_STEP);
-	for (uint32_t i = 0; i < chunks; i++) {
-		is_plain = measure_chunk(&w, row, format, i, whole, is_plain, &chunk[i]);
-		if (i > 0)
-			accumulate_chunk(&w, row, format, i - 1, whole, &chunk[i - 1]);
-	}
-	accumulate_chunk(&w, row, format, chunks - 1, whole, &chunk[chunks - 1]);
-	fx1_merge(chunk, chunks, out);
-	find_top(&w, row, format, cols, &list);
-}
-
-static void score_row(const void *row, enum veto_format format, uint32_t cols, uint32_t k, struct veto_record *out,
-	struct fx1_top *top)
-{
-	if (format == VETO_FP32)
-		row_of(row, VETO_FP32, cols, k, out, top);
-	else if (format == VETO_FP16)
-		row_of(row, VETO_FP16, cols, k, out, top);
-	else
-		row_of(row, VETO_BF16, cols, k, out, top);
 }
 
 static bool is_supported(void)

@@ -2,35 +2,15 @@
 /* FX1 rows with AVX-512; compile with -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -ffp-contract=off. */
 #include "cpu.h"
 
-#include <assert.h>
 #include <immintrin.h>
-#include <math.h>
-#include <string.h>
 
 #define VECTOR 16
-#define CHUNK ((int)VETO_CHUNK_LOGITS)
-#define CHUNKS_MAX (VETO_VOCAB_MAX / VETO_CHUNK_LOGITS)
+#define FLOATS __m512
 #define STEP (2 * VECTOR)
-#define SEARCH_STEP (4 * VECTOR)
-#define AHEAD_BYTES 16384 /* what is read that much later is fetched now, evenly: half of it in each pass */
-#define PLAIN_LIMIT (1 << 26) /* 32 values of y below it can be summed in 32 bits */
-#define NOTHING (-(1 << 30)) /* stands for the y of an entry left out: step 4 makes it 0 under every n */
 
-static const uint16_t table_a[64] = VETO_FX1_A;
-static const uint16_t table_b[64] = VETO_FX1_B;
-
-/* A chunk between its two passes. */
-struct values {
-	_Alignas(64) int32_t y[CHUNK];
-	_Alignas(64) uint16_t m[CHUNK]; /* 2^f less 1, Q16: of two vectors of y the even and the odd words of one */
-};
-
-/* A row on its way. */
-struct work {
-	struct values values[2]; /* of the chunks by turns */
-	_Alignas(64) char tail[4 * CHUNK]; /* the last chunk, if it is not whole */
-	int tail_logits;
-	__m512 high[CHUNKS_MAX][2]; /* highest entries of each chunk by lane: 32 different ones */
+/* Halves of A and of B. */
+struct tables {
+	__m512i a[2], b[2];
 };
 
 /* The best entries so far, best first, VETO_TOP_MAX of them whatever k is.  A better one has bits - low < range, as
@@ -42,6 +22,19 @@ struct list {
 	uint32_t low, range;
 	float above; /* such an entry is at least this */
 };
+
+#include "cpu_row.h"
+
+static const uint16_t table_a[64] = VETO_FX1_A;
+static const uint16_t table_b[64] = VETO_FX1_B;
+
+static void start_tables(struct tables *t)
+{
+	for (int i = 0; i < 2; i++) {
+		t->a[i] = _mm512_loadu_si512(table_a + 32 * i);
+		t->b[i] = _mm512_loadu_si512(table_b + 32 * i);
+	}
+}
 
 static inline __m512i to_y(__m512 x) { return _mm512_cvtps_epi32(_mm512_mul_ps(x, _mm512_set1_ps(VETO_LOG2E_Q16))); }
 
@@ -79,21 +72,19 @@ static inline __m512i widen_sum(__m512i v)
 }
 
 /* Of two vectors of y: 2^f less 1, Q16, in the even and the odd words of one. */
-static inline __m512i find_mantissas(__m512i even, __m512i odd)
+static inline __m512i find_mantissas(const struct tables *t, __m512i even, __m512i odd)
 {
 	__m512i f = _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
 	__m512i g = _mm512_srli_epi16(f, 10);
 	__m512i r2 = _mm512_and_si512(_mm512_add_epi16(f, f), _mm512_set1_epi16(0x7fe));
-	__m512i a = _mm512_permutex2var_epi16(_mm512_loadu_si512(table_a), g, _mm512_loadu_si512(table_a + 32));
-	__m512i b = _mm512_permutex2var_epi16(_mm512_loadu_si512(table_b), g, _mm512_loadu_si512(table_b + 32));
+	__m512i a = _mm512_permutex2var_epi16(t->a[0], g, t->a[1]);
+	__m512i b = _mm512_permutex2var_epi16(t->b[0], g, t->b[1]);
 
 	return _mm512_add_epi16(a, _mm512_mulhrs_epi16(b, r2));
 }
 
-/* Steps 1 to 3, and 2^f, for a whole chunk whose y all lie within +-PLAIN_LIMIT, as no masked entry's, no limited
- * entry's and no NaN's (INT32_MIN) does; false, and nothing of use, if one does not. */
-static inline bool measure_plain(
-	const char *at, enum veto_format format, struct values *values, struct veto_chunk *c, __m512 high[2])
+static inline bool measure_plain(const struct tables *t, const char *at, enum veto_format format, struct values *values,
+	struct veto_chunk *c, FLOATS high[2])
 {
 	const size_t bytes = format == VETO_FP32 ? 4 : 2;
 	const char *ahead = at + AHEAD_BYTES;
@@ -113,7 +104,7 @@ static inline bool measure_plain(
 			low = _mm512_min_epi32(low, v[j]);
 			top[j] = _mm512_max_ps(x[j], top[j]);
 		}
-		_mm512_store_si512(&values->m[i], find_mantissas(v[0], v[1]));
+		_mm512_store_si512(&values->m[i], find_mantissas(t, v[0], v[1]));
 		_mm_prefetch(ahead + (size_t)i * bytes / 2, _MM_HINT_T0);
 	}
 	high[0] = top[0];
@@ -125,9 +116,9 @@ static inline bool measure_plain(
 	return c->ymax < PLAIN_LIMIT && _mm512_cmplt_epi32_mask(low, _mm512_set1_epi32(-PLAIN_LIMIT)) == 0;
 }
 
-/* The same for any chunk.  The maximum of NaN and another operand is the second one. */
-static inline void measure(const char *at, enum veto_format format, int logits, struct values *values,
-	struct veto_chunk *c, __m512 high[2])
+/* The maximum of NaN and another operand is the second one. */
+static inline void measure(const struct tables *t, const char *at, enum veto_format format, int logits,
+	struct values *values, struct veto_chunk *c, FLOATS high[2])
 {
 	const int bytes = format == VETO_FP32 ? 4 : 2;
 	const __m512 limit = _mm512_set1_ps(VETO_LOGIT_LIMIT);
@@ -150,24 +141,24 @@ static inline void measure(const char *at, enum veto_format format, int logits, 
 	}
 	for (int i = 0; i < logits; i += STEP)
 		_mm512_store_si512(&values->m[i],
-			find_mantissas(_mm512_load_si512(&values->y[i]), _mm512_load_si512(&values->y[i + VECTOR])));
+			find_mantissas(t, _mm512_load_si512(&values->y[i]), _mm512_load_si512(&values->y[i + VECTOR])));
 	c->sumy = _mm512_reduce_add_epi64(sum);
 	c->ymax = _mm512_reduce_max_epi32(ymax);
 	if (c->cnt > 0)
 		c->n = c->ymax >> 16;
 }
 
-/* Step 4.  z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
- * upper ones, each 2^32 + 1 times.  From `ahead` on so many bytes a step are fetched. */
+/* z is D - 1, so its upper half is d.  `both` adds pairs of 32-bit lanes as if they were 64-bit ones, `odd` the
+ * upper ones, each 2^32 + 1 times. */
 static inline void accumulate(
-	const struct values *values, int logits, const char *ahead, int ahead_step, struct veto_chunk *c)
+	const struct values *values, int logits, const char *ahead, size_t bytes, struct veto_chunk *c)
 {
 	const __m512i one = _mm512_set1_epi32(INT32_MIN);
 	const __m512i n1 = _mm512_set1_epi32((c->n + 1) * 65536 - 1);
 	const __m512i zero = _mm512_setzero_si512();
 	__m512i both = zero, odd = zero, t[2] = {zero, zero};
 
-	for (int i = 0; i < logits; i += STEP, ahead += ahead_step) {
+	for (int i = 0; i < logits; i += STEP, ahead += STEP * bytes / 2) {
 		__m512i m = _mm512_load_si512(&values->m[i]);
 		__m512i e[2] = {_mm512_or_si512(_mm512_slli_epi32(m, 15), one),
 			_mm512_ternarylogic_epi32(/* (m >> 1 & 0x7fff8000) | one */
@@ -203,9 +194,8 @@ static inline __m512i to_keys(__m512 x)
 		bits, _mm512_srai_epi32(bits, 31), _mm512_set1_epi32(INT32_MIN), 0x1e);
 }
 
-/* A key that k entries of the row reach, and few more: k of the highest of 64 parts of the row reach it.  Its upper bits
- * are enough. */
-static uint32_t find_bound(const __m512 (*high)[2], uint32_t chunks, uint32_t k)
+/* Its upper bits are enough. */
+static uint32_t find_bound(const FLOATS (*high)[2], uint32_t chunks, uint32_t k)
 {
 	const __m512 none = _mm512_set1_ps(-INFINITY);
 	__m512 part[4] = {none, none, none, none};
@@ -233,8 +223,29 @@ static void limit(struct list *l)
 {
 	const uint32_t key = l->key[l->k - 1] > l->least ? l->key[l->k - 1] : l->least;
 
-	cpu_keys_above(key, &l->low, &l->range);
+	find_keys_above(key, &l->low, &l->range);
 	l->above = fx1_key_value(key + 1);
+}
+
+static void start_list(struct list *l, struct fx1_top *top, uint32_t k, uint32_t least)
+{
+	(void)top;
+	memset(l->key, 0, sizeof(l->key));
+	memset(l->id, 0xff, sizeof(l->id));
+	l->k = k;
+	l->least = least;
+	limit(l);
+}
+
+static void end_list(const struct list *l, struct fx1_top *top)
+{
+	for (uint32_t i = 0; i < l->k; i++)
+		top[i] = (struct fx1_top){.key = l->key[i], .id = l->id[i]};
+}
+
+static inline bool is_wanted(const struct list *l, const FLOATS high[2])
+{
+	return _mm512_cmp_ps_mask(_mm512_max_ps(high[0], high[1]), _mm512_set1_ps(l->above), _CMP_GE_OQ) != 0;
 }
 
 /* Put x behind the lanes that stay of two vectors in a row; the last lane falls off. */
@@ -296,88 +307,6 @@ static inline void search(struct list *l, const char *at, enum veto_format forma
 				take(l, x, found, first + (uint32_t)j);
 		}
 	}
-}
-
-/* Search the chunks whose highest entries reach the bound. */
-static inline void find_top(struct work *w, const char *row, enum veto_format format, uint32_t cols, struct list *l)
-{
-	const uint32_t whole = cols / VETO_CHUNK_LOGITS, chunks = whole + (w->tail_logits > 0);
-	const size_t chunk_bytes = VETO_CHUNK_LOGITS * (format == VETO_FP32 ? 4 : 2);
-	const uint32_t bound = find_bound(w->high, chunks, l->k);
-	__m512 least;
-
-	memset(l->key, 0, sizeof(l->key));
-	memset(l->id, 0xff, sizeof(l->id));
-	l->least = bound > CPU_KEY_MASKED ? bound - 1 : CPU_KEY_MASKED;
-	limit(l);
-	least = _mm512_set1_ps(l->above);
-	for (uint32_t i = 0; i < chunks; i++)
-		if (_mm512_cmp_ps_mask(_mm512_max_ps(w->high[i][0], w->high[i][1]), least, _CMP_GE_OQ))
-			search(l, i < whole ? row + i * chunk_bytes : w->tail, format,
-				i < whole ? CHUNK : w->tail_logits, i * VETO_CHUNK_LOGITS);
-}
-
-/* --- Rows --- */
-
-/* is_plain: the chunk before was; returns whether this one is, for chunks of a kind follow each other. */
-static inline bool measure_chunk(struct work *w, const char *row, enum veto_format format, uint32_t i, uint32_t whole,
-	bool is_plain, struct veto_chunk *c)
-{
-	const char *at = i < whole ? row + i * VETO_CHUNK_LOGITS * veto_format_bytes(format) : w->tail;
-	struct values *v = &w->values[i % 2];
-
-	is_plain = is_plain && i < whole && measure_plain(at, format, v, c, w->high[i]);
-	if (!is_plain)
-		measure(at, format, i < whole ? CHUNK : w->tail_logits, v, c, w->high[i]);
-	return is_plain || (c->cnt == VETO_CHUNK_LOGITS && c->n_sat == 0);
-}
-
-static inline void accumulate_chunk(const struct work *w, const char *row, enum veto_format format, uint32_t i,
-	uint32_t whole, struct veto_chunk *c)
-{
-	const size_t bytes = veto_format_bytes(format);
-	const char *half = row + (i * VETO_CHUNK_LOGITS + VETO_CHUNK_LOGITS / 2) * bytes;
-
-	if (c->cnt > 0)
-		accumulate(&w->values[i % 2], i < whole ? CHUNK : w->tail_logits, half + AHEAD_BYTES,
-			(int)bytes * (STEP) / 2, c);
-}
-
-/* Each chunk is measured before the one before it is accumulated, so that its n is there in time. */
-static inline __attribute__((always_inline)) void row_of(const char *row, enum veto_format format, uint32_t cols,
-	uint32_t k, struct veto_record *out, struct fx1_top *top)
-{
-	const uint32_t whole = cols / VETO_CHUNK_LOGITS, rest = cols % VETO_CHUNK_LOGITS;
-	const uint32_t chunks = whole + (rest > 0);
-	struct veto_chunk chunk[CHUNKS_MAX];
-	struct list list = {.k = k};
-	bool is_plain = true;
-	struct work w;
-
-	assert(chunks > 0);
-	w.tail_logits = cpu_copy_tail(
-		w.tail, row + whole * VETO_CHUNK_LOGITS * veto_format_bytes(format), format, rest, SEARCH_STEP);
-	for (uint32_t i = 0; i < chunks; i++) {
-		is_plain = measure_chunk(&w, row, format, i, whole, is_plain, &chunk[i]);
-		if (i > 0)
-			accumulate_chunk(&w, row, format, i - 1, whole, &chunk[i - 1]);
-	}
-	accumulate_chunk(&w, row, format, chunks - 1, whole, &chunk[chunks - 1]);
-	fx1_merge(chunk, chunks, out);
-	find_top(&w, row, format, cols, &list);
-	for (uint32_t i = 0; i < k; i++)
-		top[i] = (struct fx1_top){.key = list.key[i], .id = list.id[i]};
-}
-
-static void score_row(const void *row, enum veto_format format, uint32_t cols, uint32_t k, struct veto_record *out,
-	struct fx1_top *top)
-{
-	if (format == VETO_FP32)
-		row_of(row, VETO_FP32, cols, k, out, top);
-	else if (format == VETO_FP16)
-		row_of(row, VETO_FP16, cols, k, out, top);
-	else
-		row_of(row, VETO_BF16, cols, k, out, top);
 }
 
 static bool is_supported(void)

@@ -12,15 +12,6 @@
 #define PATTERNS (1ULL << 32)
 #define THREADS 2
 
-static const struct cpu_isa *const isas[] = {
-	&cpu_portable,
-#ifdef __x86_64__
-	&cpu_avx2,
-	&cpu_avx512,
-#endif
-};
-#define ISAS (sizeof(isas) / sizeof(*isas))
-
 static atomic_ullong done;
 static atomic_bool has_failed;
 static uint64_t stride = VETO_CHUNK_LOGITS; /* from one chunk of patterns to the next */
@@ -86,8 +77,8 @@ static bool check_chunk(uint32_t first)
 	}
 	if (!check_forms(x, &sums))
 		return false;
-	for (size_t i = 0; i < ISAS; i++)
-		if (isas[i]->is_supported() && !check_isa(isas[i], x, &sums))
+	for (size_t i = 0; cpu_isas[i]; i++)
+		if (cpu_isas[i]->is_supported() && !check_isa(cpu_isas[i], x, &sums))
 			return false;
 	return true;
 }
@@ -123,13 +114,13 @@ static bool check_halves(enum veto_format format)
 	for (uint32_t i = 0; i < 65536; i++)
 		row[i] = (uint16_t)i;
 	fx1_row(row, format, 65536, VETO_TOP_MAX, &want, want_top);
-	for (size_t i = 0; i < ISAS; i++) {
-		if (!isas[i]->is_supported())
+	for (size_t i = 0; cpu_isas[i]; i++) {
+		if (!cpu_isas[i]->is_supported())
 			continue;
-		isas[i]->row(row, format, 65536, VETO_TOP_MAX, &got, top);
+		cpu_isas[i]->row(row, format, 65536, VETO_TOP_MAX, &got, top);
 		if (memcmp(&want, &got, sizeof(want)) == 0 && memcmp(want_top, top, sizeof(top)) == 0)
 			continue;
-		printf("%s: the row of all %s patterns differs\n", isas[i]->name, veto_format_names[format]);
+		printf("%s: the row of all %s patterns differs\n", cpu_isas[i]->name, veto_format_names[format]);
 		is_right = false;
 	}
 	return is_right;
@@ -162,8 +153,8 @@ int main(int argc, char **argv)
 		return 1;
 	printf("both forms of step 2 agree on %llu patterns, and so do the sums of",
 		PATTERNS * VETO_CHUNK_LOGITS / stride);
-	for (size_t i = 0; i < ISAS; i++)
-		printf(" %s%s", isas[i]->name, isas[i]->is_supported() ? "" : " (not supported here)");
+	for (size_t i = 0; cpu_isas[i]; i++)
+		printf(" %s%s", cpu_isas[i]->name, cpu_isas[i]->is_supported() ? "" : " (not supported here)");
 	printf("\n");
 	return 0;
 }

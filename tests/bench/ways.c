@@ -242,25 +242,18 @@ static uint32_t add(struct contender *list, uint32_t n, struct contender c)
 
 uint32_t list_contenders(struct contender *list)
 {
-	static const struct cpu_isa *const isas[] = {
-#ifdef __x86_64__
-		&cpu_avx512,
-		&cpu_avx2,
-#endif
-		&cpu_portable,
-	};
 	uint32_t n = 0;
 
 	n = add(list, n, (struct contender){.name = "read", .work = work_read});
 	n = add(list, n, (struct contender){.name = "read, prefetching", .work = work_read_ahead});
-	for (size_t i = 0; i < sizeof(isas) / sizeof(*isas); i++)
-		for (enum veto_format f = 0; f < VETO_FORMATS && isas[i]->is_supported(); f++)
+	for (size_t i = 0; cpu_isas[i]; i++)
+		for (enum veto_format f = 0; f < VETO_FORMATS && cpu_isas[i]->is_supported(); f++)
 			n = add(list, n,
-				(struct contender){.name = isas[i]->name,
+				(struct contender){.name = cpu_isas[i]->name,
 					.work = work_isa,
-					.isa = isas[i],
+					.isa = cpu_isas[i],
 					.format = f,
-					.share = isas[i] == &cpu_portable ? 8 : 1});
+					.share = cpu_isas[i] == &cpu_portable ? 8 : 1});
 	n = add(list, n, (struct contender){.name = "C, -O3", .work = work_softmax, .softmax = softmax_o3, .share = 8});
 	n = add(list, n,
 		(struct contender){.name = "C, -Ofast", .work = work_softmax, .softmax = softmax_ofast, .share = 2});
