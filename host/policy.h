@@ -69,6 +69,22 @@ struct board {
 	struct rule rule[VETO_RULES_MAX]; /* in an order of their own, whatever the caller's */
 };
 
+/* Parameters that several policies have; the session knows them by these names. */
+#define SCORE_PARAM(what, field)                                                                                       \
+	{                                                                                                              \
+		.name = "score", .help = what, .type = VETO_PARAM_FIELD, .fallback = field                             \
+	}
+#define MIN_SURVIVORS_PARAM(what)                                                                                      \
+	{                                                                                                              \
+		.name = "min_survivors", .help = what, .type = VETO_PARAM_COUNT, .fallback = 1, .low = 0,              \
+		.high = VETO_CANDIDATES_MAX                                                                            \
+	}
+#define SHADOW_PARAM                                                                                                   \
+	{                                                                                                              \
+		.name = "shadow", .help = "1: report verdicts and stop nothing", .type = VETO_PARAM_COUNT, .low = 0,   \
+		.high = 1                                                                                              \
+	}
+
 /* A policy's code; NULL: nothing to do. */
 struct policy_ops {
 	/* Parameters against each other and the candidates. */

@@ -23,6 +23,9 @@ void say(const char *command, const char *format, ...) __attribute__((format(pri
 #define failed(...) (say(__VA_ARGS__), EXIT_FAILED)
 /* After getopt_long() returned '?' or ':' (optstring starting with ':'): says what is wrong with argv. */
 int bad_option(const char *command, int argc, char **argv, int option);
+/* The options of a command that takes --json and --help only.  *is_json: --json was given; false, and *status is how the
+ * command ends: help was shown, or an option is bad. */
+bool read_json_option(const char *command, const char *help, int argc, char **argv, bool *is_json, int *status);
 /* A whole number between low and high in an option's value; EXIT_MISUSED, having said so, if it is none. */
 int read_count(const char *command, const char *option, const char *text, int64_t low, int64_t high, int64_t *out);
 /* A decimal between low and high. */

@@ -69,20 +69,11 @@ static void found(void *arg, const char *uri, const char *why)
 
 int cmd_devices(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	bool is_json = false;
-	int option;
+	int status;
 
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return close_stdout("devices", EXIT_DONE);
-		}
-		if (option != 'j')
-			return bad_option("devices", argc, argv, option);
-		is_json = true;
-	}
+	if (!read_json_option("devices", help, argc, argv, &is_json, &status))
+		return status;
 	if (optind < argc)
 		return misused("devices", "unexpected argument '%s'", argv[optind]);
 	veto_device_list(found, &is_json);

@@ -95,22 +95,13 @@ static int print_policies(const char *name, bool is_json)
 
 int cmd_policies(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	bool is_json = false;
 	struct veto_rule rule;
 	char why[VETO_WHY_MAX];
-	int option;
+	int status;
 
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return close_stdout("policies", EXIT_DONE);
-		}
-		if (option != 'j')
-			return bad_option("policies", argc, argv, option);
-		is_json = true;
-	}
+	if (!read_json_option("policies", help, argc, argv, &is_json, &status))
+		return status;
 	if (argc - optind > 1)
 		return misused("policies", "unexpected argument '%s'", argv[optind + 1]);
 	if (print_policies(argv[optind], is_json) == EXIT_MISUSED) {

@@ -43,6 +43,25 @@ int bad_option(const char *command, int argc, char **argv, int option)
 	return misused(command, "unknown option '%s'; see veto %s --help", text, command);
 }
 
+bool read_json_option(const char *command, const char *help, int argc, char **argv, bool *is_json, int *status)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (option == 'j') {
+			*is_json = true;
+			continue;
+		}
+		if (option == 'h')
+			fputs(help, stdout);
+		*status = option == 'h' ? close_stdout(command, EXIT_DONE) : bad_option(command, argc, argv, option);
+		return false;
+	}
+	return true;
+}
+
 int read_count(const char *command, const char *option, const char *text, int64_t low, int64_t high, int64_t *out)
 {
 	int64_t value;

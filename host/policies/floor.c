@@ -10,10 +10,7 @@
 enum { FLOOR_SCORE, FLOOR_WINDOW, FLOOR_THRESHOLD, FLOOR_RUNGS, FLOOR_MIN_SURVIVORS, FLOOR_SHADOW };
 
 const struct veto_param floor_params[] = {
-	[FLOOR_SCORE] = {.name = "score",
-		.help = "score that is read",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_SELF_CERTAINTY},
+	[FLOOR_SCORE] = SCORE_PARAM("score that is read", VETO_SELF_CERTAINTY),
 	[FLOOR_WINDOW] = {.name = "window",
 		.help = "tokens in the mean; not used with rungs",
 		.type = VETO_PARAM_COUNT,
@@ -33,27 +30,15 @@ const struct veto_param floor_params[] = {
 		.low = 1,
 		.high = VETO_TOKENS_MAX,
 		.is_list = true},
-	[FLOOR_MIN_SURVIVORS] = {.name = "min_survivors",
-		.help = "the first so many candidates are never rejected",
-		.type = VETO_PARAM_COUNT,
-		.fallback = 1,
-		.low = 0,
-		.high = VETO_CANDIDATES_MAX},
-	[FLOOR_SHADOW] = {.name = "shadow",
-		.help = "1: report verdicts and stop nothing",
-		.type = VETO_PARAM_COUNT,
-		.low = 0,
-		.high = 1},
+	[FLOOR_MIN_SURVIVORS] = MIN_SURVIVORS_PARAM("the first so many candidates are never rejected"),
+	[FLOOR_SHADOW] = SHADOW_PARAM,
 	{0},
 };
 
 enum { WINDOW_SCORE, WINDOW_WINDOW, WINDOW_WARMUP, WINDOW_KEEP, WINDOW_MIN_SURVIVORS, WINDOW_SHADOW };
 
 const struct veto_param window_floor_params[] = {
-	[WINDOW_SCORE] = {.name = "score",
-		.help = "score that is read",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_TOPK_CONFIDENCE},
+	[WINDOW_SCORE] = SCORE_PARAM("score that is read", VETO_TOPK_CONFIDENCE),
 	[WINDOW_WINDOW] = {.name = "window",
 		.help = "tokens in the mean",
 		.type = VETO_PARAM_COUNT,
@@ -72,17 +57,8 @@ const struct veto_param window_floor_params[] = {
 		.fallback = 943718 /* 0.9 */,
 		.low = 0,
 		.high = ONE_Q20},
-	[WINDOW_MIN_SURVIVORS] = {.name = "min_survivors",
-		.help = "the first so many candidates are never rejected",
-		.type = VETO_PARAM_COUNT,
-		.fallback = 1,
-		.low = 0,
-		.high = VETO_CANDIDATES_MAX},
-	[WINDOW_SHADOW] = {.name = "shadow",
-		.help = "1: report verdicts and stop nothing",
-		.type = VETO_PARAM_COUNT,
-		.low = 0,
-		.high = 1},
+	[WINDOW_MIN_SURVIVORS] = MIN_SURVIVORS_PARAM("the first so many candidates are never rejected"),
+	[WINDOW_SHADOW] = SHADOW_PARAM,
 	{0},
 };
 

@@ -8,10 +8,8 @@
 enum { GATE_SCORE, GATE_KEEP, GATE_RUNGS, GATE_MIN_SURVIVORS, GATE_SHADOW };
 
 const struct veto_param gate_params[] = {
-	[GATE_SCORE] = {.name = "score",
-		.help = "score that is ranked, by its mean over the tokens up to the rung",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_SELF_CERTAINTY},
+	[GATE_SCORE] =
+		SCORE_PARAM("score that is ranked, by its mean over the tokens up to the rung", VETO_SELF_CERTAINTY),
 	[GATE_KEEP] = {.name = "keep",
 		.help = "share of the ranked candidates that goes on, rounded up",
 		.type = VETO_PARAM_RATIO,
@@ -25,27 +23,16 @@ const struct veto_param gate_params[] = {
 		.low = 1,
 		.high = VETO_TOKENS_MAX,
 		.is_list = true},
-	[GATE_MIN_SURVIVORS] = {.name = "min_survivors",
-		.help = "keep at least so many of a cohort",
-		.type = VETO_PARAM_COUNT,
-		.fallback = 1,
-		.low = 0,
-		.high = VETO_CANDIDATES_MAX},
-	[GATE_SHADOW] = {.name = "shadow",
-		.help = "1: report verdicts and stop nothing",
-		.type = VETO_PARAM_COUNT,
-		.low = 0,
-		.high = 1},
+	[GATE_MIN_SURVIVORS] = MIN_SURVIVORS_PARAM("keep at least so many of a cohort"),
+	[GATE_SHADOW] = SHADOW_PARAM,
 	{0},
 };
 
 enum { SPECULATIVE_SCORE, SPECULATIVE_BUDGET, SPECULATIVE_ALPHA, SPECULATIVE_MIN_SURVIVORS, SPECULATIVE_SHADOW };
 
 const struct veto_param speculative_params[] = {
-	[SPECULATIVE_SCORE] = {.name = "score",
-		.help = "score that is ranked, by its mean over the tokens up to the rung",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_SELF_CERTAINTY},
+	[SPECULATIVE_SCORE] =
+		SCORE_PARAM("score that is ranked, by its mean over the tokens up to the rung", VETO_SELF_CERTAINTY),
 	[SPECULATIVE_BUDGET] = {.name = "budget",
 		.help = "tokens that a cohort may hold before the worst go",
 		.type = VETO_PARAM_COUNT,
@@ -58,17 +45,8 @@ const struct veto_param speculative_params[] = {
 		.fallback = ONE_Q20 / 2,
 		.low = 0,
 		.high = ONE_Q20 - 1},
-	[SPECULATIVE_MIN_SURVIVORS] = {.name = "min_survivors",
-		.help = "keep at least so many of a cohort",
-		.type = VETO_PARAM_COUNT,
-		.fallback = 1,
-		.low = 0,
-		.high = VETO_CANDIDATES_MAX},
-	[SPECULATIVE_SHADOW] = {.name = "shadow",
-		.help = "1: report verdicts and stop nothing",
-		.type = VETO_PARAM_COUNT,
-		.low = 0,
-		.high = 1},
+	[SPECULATIVE_MIN_SURVIVORS] = MIN_SURVIVORS_PARAM("keep at least so many of a cohort"),
+	[SPECULATIVE_SHADOW] = SHADOW_PARAM,
 	{0},
 };
 

@@ -16,10 +16,7 @@ const struct veto_param sharpening_params[] = {{0}};
 enum { BORDA_SCORE, BORDA_POWER };
 
 const struct veto_param borda_params[] = {
-	[BORDA_SCORE] = {.name = "score",
-		.help = "score whose mean ranks the candidates",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_SELF_CERTAINTY},
+	[BORDA_SCORE] = SCORE_PARAM("score whose mean ranks the candidates", VETO_SELF_CERTAINTY),
 	[BORDA_POWER] = {.name = "p",
 		.help = "a vote weighs (N - rank + 1)^p",
 		.type = VETO_PARAM_Q20,
@@ -32,10 +29,7 @@ const struct veto_param borda_params[] = {
 enum { BEST_SCORE };
 
 const struct veto_param best_params[] = {
-	[BEST_SCORE] = {.name = "score",
-		.help = "score whose mean ranks the candidates",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_SELF_CERTAINTY},
+	[BEST_SCORE] = SCORE_PARAM("score whose mean ranks the candidates", VETO_SELF_CERTAINTY),
 	{0},
 };
 
@@ -45,10 +39,7 @@ enum { WEIGHT_SCORE, WEIGHT_SOFTMAX };
 static const char *const weight_names[] = {"score", "softmax", NULL};
 
 const struct veto_param weighted_params[] = {
-	[WEIGHTED_SCORE] = {.name = "score",
-		.help = "score whose mean weighs the votes",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_TOPK_CONFIDENCE},
+	[WEIGHTED_SCORE] = SCORE_PARAM("score whose mean weighs the votes", VETO_TOPK_CONFIDENCE),
 	[WEIGHTED_TOP] = {.name = "top",
 		.help = "share of the candidates that votes, best first",
 		.type = VETO_PARAM_RATIO,

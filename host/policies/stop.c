@@ -28,10 +28,7 @@ const struct veto_param consensus_params[] = {
 		.help = "what a vote weighs: the candidate's mean score, or 1",
 		.type = VETO_PARAM_CHOICE,
 		.choices = weight_names},
-	[CONSENSUS_SCORE] = {.name = "score",
-		.help = "score that weighs; one that is never negative",
-		.type = VETO_PARAM_FIELD,
-		.fallback = VETO_TOPK_CONFIDENCE},
+	[CONSENSUS_SCORE] = SCORE_PARAM("score that weighs; one that is never negative", VETO_TOPK_CONFIDENCE),
 	{0},
 };
 
