@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -254,24 +253,19 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 	return err;
 }
 
-static void show_progress(const struct run *run, uint32_t index)
-{
-	if (!run->view && isatty(STDERR_FILENO))
-		fprintf(stderr, "\rprompt %u of %u", index + 1, run->prompts.count);
-}
-
 static int run_prompts(struct run *run)
 {
 	struct sums sums = {0};
 	int err = 0;
 
-	for (uint32_t i = 0; i < run->prompts.count && !err && !is_interrupted; i++) {
-		show_progress(run, i);
+	for (uint32_t i = 0; i < run->prompts.count && !err && !is_interrupted; i++)
 		err = run_prompt(run, i, &sums);
-	}
 	if (err && err != -EINTR)
 		say("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
 	run_report_totals(run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, is_interrupted);
+	if (sums.ruled.failed_rows)
+		say("run", "%llu rows could not be scored: their tokens counted without a score",
+			(unsigned long long)sums.ruled.failed_rows);
 	if (sums.ruled.unusable)
 		say("run", "%llu rows had NaN or saturated logits and were not used",
 			(unsigned long long)sums.ruled.unusable);

@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +44,19 @@ static const char *state_name(const struct run_candidate *c)
 	return c->is_cut_off ? "cut off" : states[c->state];
 }
 
+/* One line of the prompt, whatever is in it. */
+static void draw_title(const char *title, uint32_t columns)
+{
+	size_t length = strlen(title);
+
+	if (length >= columns)
+		for (length = columns - 1; length > 0 && (title[length] & 0xc0) == 0x80;)
+			length--;
+	for (size_t i = 0; i < length; i++)
+		fputc((unsigned char)title[i] < ' ' || title[i] == 0x7f ? ' ' : title[i], stderr);
+	fputs("\033[K\n", stderr);
+}
+
 static void draw_candidate(uint32_t index, const struct run_candidate *c, uint32_t columns)
 {
 	char line[160];
@@ -76,7 +90,7 @@ void run_view_draw(struct run_view *view, const char *title, const struct run_ca
 	view->last = now;
 	run_view_clear(view);
 	limit = screen_lines(&columns);
-	fprintf(stderr, "%.*s\n", (int)columns - 1, title);
+	draw_title(title, columns);
 	for (uint32_t i = 0; i < candidates && i < limit; i++)
 		draw_candidate(i, &candidate[i], columns);
 	view->lines = 1 + (candidates < limit ? candidates : limit);

@@ -85,7 +85,9 @@ grep -q 'tokens generated' "$work/stdout" || complain "Ctrl-C: no summary: $(tai
 
 # On a terminal: a line a candidate, redrawn.
 cases=$((cases + 1))
-script -qec "$(printf '%q ' "$VETO" run -m "$model" -p "$question" -n 3 --max-tokens 40 --temperature 1.5)" /dev/null >"$work/screen" </dev/null
+script -qec "$(printf '%q ' "$VETO" run -m "$model" -p $'What is the capital\nof France?' -n 3 --max-tokens 40 --temperature 1.5)" \
+	/dev/null >"$work/screen" </dev/null
+grep -q 'What is the capital of France?' "$work/screen" || complain "the prompt is not shown on one line"
 grep -q '   2 writing .* tokens  self-certainty' "$work/screen" || complain "no live line of candidate 2"
 grep -q $'\033\\[4A' "$work/screen" || complain "the live lines are not redrawn"
 
