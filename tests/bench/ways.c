@@ -13,6 +13,7 @@
 #include <immintrin.h>
 #endif
 
+#define JOB_ROWS 64
 #define ALIGNMENT ((size_t)2 << 20)
 
 void softmax_o3(const float *l, uint32_t cols, float out[4]);
@@ -43,6 +44,23 @@ static void work_isa(const struct contender *c, const char *data, uint32_t cols,
 	for (uint32_t i = 0; i < rows; i++)
 		c->isa->row(data + i * cols * veto_format_bytes(c->format), c->format, cols, TOP_K, &record, top);
 	sink = (float)record.s;
+}
+
+static void work_device(const struct contender *c, const char *data, uint32_t cols, uint32_t rows)
+{
+	static struct veto_score score[JOB_ROWS];
+	struct veto_results out = {.score = score};
+	struct veto_rows job = {.format = c->format, .cols = cols, .top_k = TOP_K};
+
+	job.stride_bytes = cols * veto_format_bytes(c->format);
+	for (uint32_t i = 0; i < rows; i += job.rows) {
+		job.rows = rows - i < JOB_ROWS ? rows - i : JOB_ROWS;
+		job.data = data + i * job.stride_bytes;
+		errno = -veto_device_score(c->device, &job, &out);
+		if (errno)
+			die("veto_device_score");
+	}
+	sink = (float)score[0].has;
 }
 
 static void work_softmax(const struct contender *c, const char *data, uint32_t cols, uint32_t rows)
@@ -146,7 +164,7 @@ double time_rows(const struct contender *c, const struct rows *r, uint32_t repea
 	rows -= rows % c->threads;
 	second = (struct half){c, data + rows / 2 * row_bytes, r->cols, rows / 2};
 	start = now();
-	if (c->threads == 1) {
+	if (c->threads == 1 || c->device) {
 		c->work(c, data, r->cols, rows);
 		return (now() - start) / rows;
 	}
@@ -240,6 +258,23 @@ static uint32_t add(struct contender *list, uint32_t n, struct contender c)
 	return n;
 }
 
+/* The device, by itself and with two threads. */
+static uint32_t add_device(struct contender *list, uint32_t n, enum veto_format format)
+{
+	for (uint32_t threads = 1; threads <= THREADS; threads++) {
+		struct contender c = {
+			.name = "device", .work = work_device, .format = format, .threads = threads, .share = 1};
+		char uri[32], why[VETO_WHY_MAX];
+
+		snprintf(uri, sizeof(uri), "cpu:threads=%u", threads);
+		errno = -veto_device_open(uri, &c.device, why);
+		if (errno)
+			die(why);
+		list[n++] = c;
+	}
+	return n;
+}
+
 uint32_t list_contenders(struct contender *list)
 {
 	uint32_t n = 0;
@@ -254,6 +289,8 @@ uint32_t list_contenders(struct contender *list)
 					.isa = cpu_isas[i],
 					.format = f,
 					.share = cpu_isas[i] == &cpu_portable ? 8 : 1});
+	n = add_device(list, n, VETO_FP32);
+	n = add_device(list, n, VETO_BF16);
 	n = add(list, n, (struct contender){.name = "C, -O3", .work = work_softmax, .softmax = softmax_o3, .share = 8});
 	n = add(list, n,
 		(struct contender){.name = "C, -Ofast", .work = work_softmax, .softmax = softmax_ofast, .share = 2});

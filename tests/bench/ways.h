@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ways to go through rows of logits: each cpu: variant, reading alone, plain C, and other libraries in a process of their
+/* Ways to go through rows of logits: each cpu: variant, the device with its threads, reading alone, plain C, and other libraries in a process of their
  * own. */
 #ifndef VETO_WAYS_H
 #define VETO_WAYS_H
@@ -14,7 +14,7 @@
 #endif
 #define TOP_K 20
 #define THREADS 2
-#define CONTENDERS_MAX 32
+#define CONTENDERS_MAX 40
 
 /* The rows of one size: as many in each format. */
 struct rows {
@@ -27,6 +27,7 @@ struct contender {
 	const char *name;
 	void (*work)(const struct contender *c, const char *data, uint32_t cols, uint32_t rows); /* NULL: a peer */
 	const struct cpu_isa *isa;
+	struct veto_device *device; /* which has the threads itself */
 	void (*softmax)(const float *l, uint32_t cols, float out[4]);
 	enum veto_format format;
 	uint32_t threads, share;
@@ -46,7 +47,7 @@ void die(const char *what);
 void alloc_rows(struct rows *r, size_t logits);
 void free_rows(struct rows *r);
 
-/* All ways in this process into list[CONTENDERS_MAX]; returns how many.  A way with one thread is followed by the same
+/* All ways, devices open until the process ends, in this process into list[CONTENDERS_MAX]; returns how many.  A way with one thread is followed by the same
  * one with two. */
 uint32_t list_contenders(struct contender *list);
 
