@@ -88,6 +88,23 @@ static int check_rows(struct veto_stream *s, char *why)
 	return 0;
 }
 
+/* A score that no row of the stream has would leave its rule without effect. */
+static int check_fields(const struct veto_stream_info *info, const struct veto_rule *rule, char *why)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++) {
+		int64_t field = rule->values.value[i][0];
+		bool has_subset = info->subset_tokens > 0;
+
+		if (rule->policy->param[i].type != VETO_PARAM_FIELD)
+			continue;
+		if ((field == VETO_TOPK_CONFIDENCE && info->top_k == 0) ||
+			((field == VETO_SUBSET_FIRST || field == VETO_SUBSET_MASS) && !has_subset))
+			return param_fail(-EINVAL, why, "%s: %s=%s: the rows of this stream come without that score",
+				rule->policy->name, rule->policy->param[i].name, veto_fields[field].name);
+	}
+	return 0;
+}
+
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why)
 {
 	struct veto_stream *s;
@@ -107,6 +124,8 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	s->last = calloc(info->candidates + 1, sizeof(*s->last));
 	s->has_last = calloc(info->candidates + 1, sizeof(*s->has_last));
 	err = s->last && s->has_last ? check_rows(s, why) : param_fail(-ENOMEM, why, "out of memory");
+	for (uint32_t i = 0; i < info->rules && !err; i++)
+		err = check_fields(info, &info->rule[i], why);
 	if (!err)
 		err = veto_session_new(
 			info->rule, info->rules, info->candidates, info->cohort, info->max_tokens, &s->session, why);

@@ -335,7 +335,8 @@ struct veto_payload {
 	uint32_t token; /* the sampled token */
 };
 
-/* Errors as veto_session_new(); -EINVAL also for a vocabulary, top_k or subset that no row of this device can have. */
+/* Errors as veto_session_new(); -EINVAL also for a vocabulary, top_k or subset that no row of this device can have, and
+ * for a rule that reads a score that the rows don't have: without top_k, or without a subset. */
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why);
 void veto_stream_close(struct veto_stream *s);
 

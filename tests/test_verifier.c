@@ -142,6 +142,7 @@ static void rows_that_no_device_can_score_are_refused(void **state)
 	struct veto_stream_info info = {.candidates = 1, .max_tokens = 5, .vocab = VETO_VOCAB_MAX + 1};
 	struct veto_verifier *v;
 	struct veto_stream *s = NULL;
+	struct veto_rule rule;
 	char why[VETO_WHY_MAX];
 
 	(void)state;
@@ -152,6 +153,13 @@ static void rows_that_no_device_can_score_are_refused(void **state)
 	info.vocab = 10;
 	info.top_k = 33;
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
+	info.top_k = 0;
+	assert_int_equal(veto_rule_parse("weighted", &rule, why), 0);
+	info.rule = &rule;
+	info.rules = 1;
+	info.candidates = 1;
+	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
+	assert_string_equal(why, "weighted: score=topk_confidence: the rows of this stream come without that score");
 	info.top_k = 5;
 	info.candidates = 0;
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);

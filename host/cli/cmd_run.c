@@ -189,6 +189,23 @@ static int play_prompt(struct run *run, uint32_t index)
 	return keep_texts(run) ? -ENOMEM : err;
 }
 
+static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, char *why)
+{
+	const struct run_args *args = run->args;
+	struct veto_stream_info info = {
+		.rule = &args->rule[first_rule],
+		.rules = args->rules - first_rule,
+		.candidates = args->candidates,
+		.cohort = args->cohort,
+		.max_tokens = args->max_tokens,
+		.format = VETO_FP32,
+		.vocab = vocab,
+		.top_k = 20,
+	};
+
+	return veto_stream_open(run->verifier, &info, &run->stream, why);
+}
+
 /* One prompt, with the rules or only the selecting one; -EINTR: cut short by the user, the outcome is what there is. */
 static int generate(struct run *run, uint32_t index, bool is_full, struct run_outcome *outcome)
 {
@@ -204,15 +221,7 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 	if (!outcome->candidate)
 		return -ENOMEM;
 	outcome->candidates = args->candidates;
-	struct veto_stream_info info = {.rule = &args->rule[run->first_rule],
-		.rules = run->rules,
-		.candidates = args->candidates,
-		.cohort = args->cohort,
-		.max_tokens = args->max_tokens,
-		.format = VETO_FP32,
-		.vocab = engine_vocab(run->engine),
-		.top_k = 20};
-	err = veto_stream_open(run->verifier, &info, &run->stream, why);
+	err = open_stream(run, run->first_rule, engine_vocab(run->engine), why);
 	if (err) {
 		say("run", "%s", why);
 		return err;
@@ -290,16 +299,13 @@ static int read_prompts(struct run *run, char *why)
 	return err ? err : engine_reserve(run->engine, longest, why);
 }
 
-/* The rules are tried on a session before the model is loaded. */
-static int check_rules(const struct run_args *args, char *why)
+/* The rules are tried before the model is loaded. */
+static int check_rules(struct run *run, char *why)
 {
-	struct veto_session *session;
-	int err;
+	int err = open_stream(run, 0, 1, why);
 
-	err = veto_session_new(
-		args->rule, args->rules, args->candidates, args->cohort, args->max_tokens, &session, why);
 	if (!err)
-		veto_session_free(session);
+		veto_stream_close(run->stream);
 	return err;
 }
 
@@ -333,12 +339,12 @@ static int open_run(struct run *run, char *why)
 	};
 	int err;
 
-	err = check_rules(args, why);
-	if (!err)
-		err = args->prompt ? prompts_one(args->prompt, &run->prompts, why)
-				   : prompts_read(args->prompts_path, &run->prompts, why);
+	err = args->prompt ? prompts_one(args->prompt, &run->prompts, why)
+			   : prompts_read(args->prompts_path, &run->prompts, why);
 	if (!err)
 		err = veto_verifier_open(args->device, &run->verifier, why);
+	if (!err)
+		err = check_rules(run, why);
 	if (!err)
 		err = engine_open(&options, &run->engine, why);
 	if (!err)

@@ -121,6 +121,7 @@ bad "unknown policy 'gat'" "$model" -p x --policy gat
 bad "gate: keep=2: '2' is not a number from" "$model" -p x --policy gate:keep=2
 bad "$work/gate.json: gate: keep=2" "$model" -p x --policy "$work/gate.json"
 bad "can't open '$work/no.json'" "$model" -p x --policy "$work/no.json"
+bad "gate: score=subset_mass: the rows of this stream come without that score" "$model" -p x --policy gate:score=subset_mass
 bad "this policy selects; use --select" "$model" -p x --policy majority
 bad "this policy does not select; use --policy" "$model" -p x --select gate
 bad "warmup=16 leaves none of 8 candidates" "$model" -p x --policy window-floor
