@@ -7,11 +7,16 @@ SHELL := /bin/bash
 setup := host/setup.sh
 # A user's own llama.cpp (CMAKE_PREFIX_PATH, or what pkg-config finds) comes first; WITH_LLAMA=0 builds without.
 WITH_LLAMA ?= 1
-engine = $(if $(filter 1,$(WITH_LLAMA)),$(if $(CMAKE_PREFIX_PATH),,-DCMAKE_PREFIX_PATH="$$($(setup) engine)"),-DVETO_LLAMA=OFF)
+ifeq ($(WITH_LLAMA),1)
+configure = prefix="$${CMAKE_PREFIX_PATH:-$$($(setup) engine)}" && \
+	cmake --preset $(1) -U 'llama_*' -U '*ggml*' -U '*GGML*' -DVETO_LLAMA=ON -DCMAKE_PREFIX_PATH="$$prefix"
+else
+configure = cmake --preset $(1) -DVETO_LLAMA=OFF
+endif
 
 build:
 	$(setup) packages run
-	cmake --preset release $(engine)
+	$(call configure,release)
 	cmake --build --preset release
 
 demo: build
@@ -19,7 +24,7 @@ demo: build
 
 check:
 	$(setup) packages check
-	cmake --preset dev $(engine)
+	$(call configure,dev)
 	cmake --build --preset dev
 	$(if $(filter 1,$(WITH_LLAMA)),$(setup) model >/dev/null)
 	tests/check.sh build/dev
@@ -27,7 +32,7 @@ check:
 bench:
 	$(setup) packages bench
 	$(setup) venv build/venv numpy
-	cmake --preset bench $(engine)
+	$(call configure,bench)
 	cmake --build --preset bench
 	tests/bench/bench.sh build
 
@@ -39,7 +44,7 @@ fuzz:
 
 tidy:
 	$(setup) packages tidy
-	cmake --preset dev $(engine)
+	$(call configure,dev)
 	tests/tidy.sh build/dev
 
 install: build

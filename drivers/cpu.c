@@ -17,6 +17,7 @@
 
 #define DEPTH 16
 #define THREADS_MAX 256
+#define ROWS_MAX 16
 
 enum { PARAM_ISA, PARAM_THREADS };
 
@@ -101,34 +102,43 @@ static struct entry *entry_find(struct cpu *cpu)
 	return NULL;
 }
 
-static void score_row(const struct cpu_isa *isa, struct job *job, uint32_t i)
+static void score_rows(const struct cpu_isa *isa, struct job *job, uint32_t first, uint32_t count)
 {
 	const struct veto_rows *rows = &job->rows;
-	struct row_result *result = &job->result[i];
+	int rounding = fegetround();
 
-	isa->row((const char *)rows->data + i * rows->stride_bytes, rows->format, rows->cols, job->top_entries,
-		&result->record, result->top);
+	if (rounding != FE_TONEAREST)
+		fesetround(FE_TONEAREST);
+	for (uint32_t i = first; i < first + count; i++)
+		isa->row((const char *)rows->data + i * rows->stride_bytes, rows->format, rows->cols, job->top_entries,
+			&job->result[i].record, job->result[i].top);
+	if (rounding != FE_TONEAREST)
+		fesetround(rounding);
 }
 
-/* Takes a row under the lock, scores it outside; ends the jobs that are complete, oldest first. */
-static bool score_one(struct cpu *cpu)
+/* Rows to take at a time: few enough that all threads end together, more than one where there are many. */
+static uint32_t share(const struct cpu *cpu, const struct entry *e)
+{
+	uint32_t part = (e->job->rows.rows - e->taken) / (2 * (cpu->workers + 1));
+
+	return part < 1 ? 1 : part > ROWS_MAX ? ROWS_MAX : part;
+}
+
+/* Takes rows under the lock, scores them outside; ends the jobs that are complete, oldest first. */
+static bool score_some(struct cpu *cpu)
 {
 	struct entry *e = cpu->is_closing ? NULL : entry_find(cpu);
-	int rounding;
-	uint32_t row;
+	uint32_t first, count;
 
 	if (!e)
 		return false;
-	row = e->taken++;
+	first = e->taken;
+	count = share(cpu, e);
+	e->taken += count;
 	pthread_mutex_unlock(&cpu->lock);
-	rounding = fegetround();
-	if (rounding != FE_TONEAREST)
-		fesetround(FE_TONEAREST);
-	score_row(cpu->isa, e->job, row);
-	if (rounding != FE_TONEAREST)
-		fesetround(rounding);
+	score_rows(cpu->isa, e->job, first, count);
 	pthread_mutex_lock(&cpu->lock);
-	e->done++;
+	e->done += count;
 	while (cpu->entries > 0 && cpu->entry[cpu->first].done == cpu->entry[cpu->first].job->rows.rows)
 		end_first(cpu, 0);
 	return true;
@@ -140,7 +150,7 @@ static void *worker(void *arg)
 
 	pthread_mutex_lock(&cpu->lock);
 	while (!cpu->is_closing)
-		if (!score_one(cpu))
+		if (!score_some(cpu))
 			pthread_cond_wait(&cpu->has_work, &cpu->lock);
 	pthread_mutex_unlock(&cpu->lock);
 	return NULL;
@@ -152,7 +162,7 @@ static bool cpu_work(struct driver *drv)
 	bool did_work;
 
 	pthread_mutex_lock(&cpu->lock);
-	did_work = score_one(cpu);
+	did_work = score_some(cpu);
 	pthread_mutex_unlock(&cpu->lock);
 	return did_work;
 }

@@ -161,6 +161,8 @@ static int check_rows(const struct veto_device_info *info, const struct veto_row
 		return -EINVAL;
 	if (!(info->formats >> rows->format & 1) || rows->memory > VETO_DEVICE || !(info->memories >> rows->memory & 1))
 		return -EOPNOTSUPP;
+	if (rows->memory == VETO_DEVICE && (rows->token || rows->subset_tokens))
+		return -EOPNOTSUPP;
 	if (rows->stride_bytes < rows->cols * veto_format_bytes(rows->format))
 		return -EINVAL;
 	if (rows->rows > 0 && rows->memory == VETO_HOST && !rows->data)
@@ -328,23 +330,25 @@ int veto_device_score(struct veto_device *dev, const struct veto_rows *rows, con
 }
 
 struct listing {
-	void (*found)(void *arg, const char *uri, const char *why);
+	void (*found)(void *arg, const char *uri, const struct veto_device_info *info, const char *why);
 	void *arg;
 };
 
-/* Opens the device to learn why it can't be. */
 static void list_one(void *arg, const char *uri)
 {
 	const struct listing *listing = arg;
 	struct veto_device *dev = NULL;
 	char why[VETO_WHY_MAX] = "";
-	int err = veto_device_open(uri, &dev, why);
 
-	listing->found(listing->arg, uri, err ? why : NULL);
+	if (veto_device_open(uri, &dev, why))
+		listing->found(listing->arg, uri, NULL, why);
+	else
+		listing->found(listing->arg, uri, &dev->info, NULL);
 	veto_device_close(dev);
 }
 
-void veto_device_list(void (*found)(void *arg, const char *uri, const char *why), void *arg)
+void veto_device_list(
+	void (*found)(void *arg, const char *uri, const struct veto_device_info *info, const char *why), void *arg)
 {
 	struct listing listing = {found, arg};
 

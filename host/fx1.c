@@ -258,11 +258,12 @@ static int64_t mean_distance(const struct veto_record *r)
 	return den ? (int64_t)((r->t << sh) / den) : 0;
 }
 
+/* Whatever key a device sends. */
 static int32_t top_y(struct fx1_top entry)
 {
 	float x = fx1_key_value(entry.key);
 
-	return fx1_y(x > VETO_LOGIT_LIMIT ? VETO_LOGIT_LIMIT : x);
+	return fx1_y(fminf(fmaxf(x, -VETO_LOGIT_LIMIT), VETO_LOGIT_LIMIT));
 }
 
 static void finish_top(const struct fx1_top *top, uint32_t k, int64_t lse, struct veto_score *score)

@@ -10,18 +10,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fail_at(const char *text, const char *at, const char *file, uint32_t line, const char *what, char *why)
+/* what stands at `at` in the source. */
+static int fail_at(const struct json_source *source, const char *at, const char *what, int err, char *why)
 {
-	uint32_t column = 1;
+	uint32_t line = source->first_line, column = 1;
 
-	for (; text < at; text++) {
+	for (const char *s = source->text; s < at; s++) {
 		column++;
-		if (*text == '\n') {
+		if (*s == '\n') {
 			line++;
 			column = 1;
 		}
 	}
-	return param_fail(-EINVAL, why, "%s:%u:%u: %s", file, line, column, what);
+	return param_fail(err, why, "%s:%u:%u: %s", source->file, line, column, what);
+}
+
+/* Where the object's key of that index stands; the text is known to be JSON. */
+static const char *find_key(const struct json_source *source, uint32_t index)
+{
+	bool is_key = false;
+	int depth = 0;
+
+	for (const char *s = source->text; s < source->text + source->bytes; s++) {
+		if (*s == '"') {
+			if (is_key && depth == 1 && index-- == 0)
+				return s;
+			is_key = false;
+			for (s++; *s != '"'; s++)
+				s += *s == '\\';
+		} else if (*s == '{' || *s == '[') {
+			depth++;
+			is_key = true;
+		} else if (*s == '}' || *s == ']') {
+			depth--;
+		} else if (*s == ',') {
+			is_key = true;
+		}
+	}
+	return source->text;
+}
+
+/* A NUL, plain or escaped; NULL: there is none. */
+static const char *find_nul(const struct json_source *source)
+{
+	const char *end = source->text + source->bytes;
+
+	for (const char *s = source->text; s < end; s++) {
+		if (*s == 0 || (*s == '\\' && end - s > 5 && strncmp(s, "\\u0000", 6) == 0))
+			return s;
+		s += *s == '\\';
+	}
+	return NULL;
 }
 
 static int append(char *text, size_t bytes, size_t *used, const char *more)
@@ -79,91 +118,93 @@ static int append_item(char *text, size_t bytes, const cJSON *item)
 	return 0;
 }
 
-static int give_members(const cJSON *object, size_t bytes, const char *file, uint32_t line,
+static int give_members(const struct json_source *source, const cJSON *object,
 	int (*member)(void *arg, const char *key, const char *value, char *why), void *arg, char *why)
 {
-	char *value = malloc(bytes + 64);
+	char *value = malloc(source->bytes + 64);
+	char what[VETO_WHY_MAX] = "";
+	uint32_t index = 0;
 	const cJSON *item;
-	int err = value ? 0 : param_fail(-ENOMEM, why, "%s: out of memory", file);
+	int err = 0;
 
-	if (err)
-		return err;
+	if (!value)
+		return param_fail(-ENOMEM, why, "%s: out of memory", source->file);
 	cJSON_ArrayForEach(item, object)
 	{
-		err = append_item(value, bytes + 64, item);
-		if (err)
-			err = param_fail(-EINVAL, why,
-				"%s:%u: the value of \"%s\" is neither text, number nor a list of these", file, line,
-				item->string);
+		if (cJSON_GetObjectItemCaseSensitive(object, item->string) != item)
+			err = param_fail(-EINVAL, what, "\"%s\" stands there twice", item->string);
+		else if ((cJSON_IsArray(item) && !source->has_lists) || append_item(value, source->bytes + 64, item))
+			err = param_fail(-EINVAL, what, "the value of \"%s\" is neither text nor number%s",
+				item->string, source->has_lists ? ", nor a list of these" : "");
 		else
-			err = member(arg, item->string, value, why);
+			err = member(arg, item->string, value, what);
 		if (err)
 			break;
+		index++;
 	}
 	free(value);
-	return err;
+	return err ? fail_at(source, find_key(source, index), what, err, why) : 0;
 }
 
-int json_object(const char *text, size_t bytes, const char *file, uint32_t first_line,
+int json_object(const struct json_source *source,
 	int (*member)(void *arg, const char *key, const char *value, char *why), void *arg, char *why)
 {
-	const char *end = text;
-	cJSON *object = cJSON_ParseWithLengthOpts(text, bytes, &end, false);
+	const char *end = source->text, *limit = source->text + source->bytes, *nul = find_nul(source);
+	cJSON *object;
 	int err;
 
+	if (nul)
+		return fail_at(source, nul, "a NUL can't stand in a text", -EINVAL, why);
+	object = cJSON_ParseWithLengthOpts(source->text, source->bytes, &end, false);
 	if (!object)
-		return fail_at(text, end, file, first_line, "this is not JSON", why);
-	while (end < text + bytes && strchr(" \t\r\n", *end) && *end)
+		return fail_at(source, end, "this is not JSON", -EINVAL, why);
+	while (end < limit && strchr(" \t\r\n", *end))
 		end++;
-	if (end < text + bytes)
-		err = fail_at(text, end, file, first_line, "text after the end of the JSON object", why);
+	if (end < limit)
+		err = fail_at(source, end, "text after the end of the JSON object", -EINVAL, why);
 	else if (!cJSON_IsObject(object))
-		err = fail_at(text, text, file, first_line, "a JSON object is expected", why);
+		err = fail_at(source, source->text, "a JSON object is expected", -EINVAL, why);
 	else
-		err = give_members(object, bytes, file, first_line, member, arg, why);
+		err = give_members(source, object, member, arg, why);
 	cJSON_Delete(object);
 	return err;
 }
 
-struct rule_reader {
-	const char *file;
-	struct veto_rule rule;
-};
-
 static int find_policy(void *arg, const char *key, const char *value, char *why)
 {
-	struct rule_reader *reader = arg;
+	struct veto_rule *rule = arg;
 
-	return strcmp(key, "policy") == 0 ? policy_find(value, &reader->rule.policy, why) : 0;
+	return strcmp(key, "policy") == 0 ? policy_find(value, &rule->policy, why) : 0;
 }
 
 static int set_param(void *arg, const char *key, const char *value, char *why)
 {
-	struct rule_reader *reader = arg;
-	char owner[256];
+	struct veto_rule *rule = arg;
 
 	if (strcmp(key, "policy") == 0)
 		return 0;
-	snprintf(owner, sizeof(owner), "%s: %s", reader->file, reader->rule.policy->name);
-	return param_set(reader->rule.policy->param, owner, key, value, &reader->rule.values, why);
+	return param_set(rule->policy->param, rule->policy->name, key, value, &rule->values, why);
 }
 
 int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struct veto_rule *out, char *why)
 {
-	struct rule_reader reader = {.file = file};
+	struct json_source source = {json, bytes, file, 1, true};
+	struct veto_rule rule = {.policy = NULL};
+	char owner[256];
 	int err;
 
-	err = json_object(json, bytes, file, 1, find_policy, &reader, why);
-	if (!err && !reader.rule.policy)
+	err = json_object(&source, find_policy, &rule, why);
+	if (!err && !rule.policy)
 		err = param_fail(-EINVAL, why, "%s: \"policy\" is missing", file);
 	if (err)
 		return err;
-	param_defaults(reader.rule.policy->param, &reader.rule.values);
-	err = json_object(json, bytes, file, 1, set_param, &reader, why);
+	param_defaults(rule.policy->param, &rule.values);
+	err = json_object(&source, set_param, &rule, why);
+	snprintf(owner, sizeof(owner), "%s: %s", file, rule.policy->name);
 	if (!err)
-		err = param_check(reader.rule.policy->param, file, &reader.rule.values, why);
+		err = param_check(rule.policy->param, owner, &rule.values, why);
 	if (!err)
-		*out = reader.rule;
+		*out = rule;
 	return err;
 }
 

@@ -7,11 +7,21 @@
 
 #include <stdio.h>
 
+/* A text that holds one object. */
+struct json_source {
+	const char *text;
+	size_t bytes;
+	const char *file; /* named in messages */
+	uint32_t first_line; /* the text's first line is this one of the file */
+	bool has_lists; /* values may be arrays */
+};
+
 /* Read one flat object and call member() for each key: a number as its text, true and false as words, an array of such
- * values joined by '+'.  Messages name file, and lines are counted from first_line.
- *   -EINVAL  no object, or a nested one; `why` gives line and column; else what member() returned
- *   -ENOMEM */
-int json_object(const char *text, size_t bytes, const char *file, uint32_t first_line,
+ * values joined by '+'.
+ *   -EINVAL  no object, a key twice, a value of another kind, or a NUL; `why` gives file, line and column
+ *   -ENOMEM
+ * or what member() returned: its message then stands behind file, line and column. */
+int json_object(const struct json_source *source,
 	int (*member)(void *arg, const char *key, const char *value, char *why), void *arg, char *why);
 
 /* Write a string in quotes; bytes that are not UTF-8 become U+FFFD. */

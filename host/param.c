@@ -19,6 +19,9 @@ void param_say(char *why, const char *format, ...)
 		va_start(args, format);
 		vsnprintf(why, VETO_WHY_MAX, format, args);
 		va_end(args);
+		for (; *why; why++)
+			if ((unsigned char)*why < ' ' || *why == 0x7f)
+				*why = ' ';
 	}
 }
 
@@ -110,6 +113,8 @@ void param_range(const struct veto_param *param, char *text, size_t bytes)
 		for (int i = 0; i < VETO_FIELDS; i++)
 			names[i] = veto_fields[i].name;
 		print_names(names, text, bytes);
+	} else if (param->low == 1) {
+		snprintf(text, bytes, "above 0 to %.7g", (double)param->high / Q20_ONE);
 	} else {
 		snprintf(text, bytes, "%.7g to %.7g", (double)param->low / Q20_ONE, (double)param->high / Q20_ONE);
 	}
@@ -136,9 +141,9 @@ static int fail_unknown(const struct veto_param *table, const char *owner, const
 }
 
 static const char *const wanted[] = {
-	[VETO_PARAM_COUNT] = "a whole number from",
-	[VETO_PARAM_Q20] = "a number from",
-	[VETO_PARAM_RATIO] = "a number from",
+	[VETO_PARAM_COUNT] = "a whole number in the range",
+	[VETO_PARAM_Q20] = "a number in the range",
+	[VETO_PARAM_RATIO] = "a number in the range",
 	[VETO_PARAM_FIELD] = "one of:",
 	[VETO_PARAM_CHOICE] = "one of:",
 };
@@ -193,6 +198,8 @@ int param_check(const struct veto_param *table, const char *owner, const struct 
 int param_parse(const struct veto_param *table, const char *owner, const char *text, struct veto_values *out, char *why)
 {
 	struct veto_values values;
+	const char *seen[VETO_PARAMS_MAX];
+	uint32_t keys = 0;
 	char copy[512];
 	char *rest = copy;
 	int err;
@@ -210,6 +217,10 @@ int param_parse(const struct veto_param *table, const char *owner, const char *t
 		err = param_set(table, owner, key, value, &values, why);
 		if (err)
 			return err;
+		for (uint32_t i = 0; i < keys; i++)
+			if (strcmp(seen[i], key) == 0)
+				return param_fail(-EINVAL, why, "%s: %s is given twice", owner, key);
+		seen[keys++] = key;
 	}
 	err = param_check(table, owner, &values, why);
 	if (err)

@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-/* Write a message to why[VETO_WHY_MAX], or nowhere if why is NULL. */
+/* Write a message of one line to why[VETO_WHY_MAX], or nowhere if why is NULL. */
 void param_say(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same, as an expression whose value is err. */
 #define param_fail(err, ...) (param_say(__VA_ARGS__), (err))

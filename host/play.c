@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop that every command shares: pull, push, round, apply. */
+#include "clock.h"
 #include "source.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static int judge(struct veto_stream *stream, const struct source_item *items, uint32_t count)
 {
@@ -26,12 +18,12 @@ static int judge(struct veto_stream *stream, const struct source_item *items, ui
 static int play_round(struct source *source, struct veto_stream *stream, const struct audience *audience,
 	struct source_item *items, uint32_t count, uint64_t *verify_ns)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns();
 	struct veto_verdict verdict;
 	int err;
 
 	err = judge(stream, items, count);
-	*verify_ns += now_ns() - start;
+	*verify_ns += clock_ns() - start;
 	if (err)
 		return err;
 	while (veto_stream_next(stream, &verdict)) {

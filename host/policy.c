@@ -144,12 +144,29 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 	c->pending_rule = (uint32_t)(r - b->rule);
 }
 
-/* A ratio in Q20 is off by half a unit at most, so the product by n / 2 units. */
-uint32_t ceil_ratio(uint32_t n, int64_t ratio_q20)
+struct ratio ratio_of(int64_t q20)
 {
-	int64_t kept = ((int64_t)n * ratio_q20 - n / 2 - 1 + ONE_Q20 - 1) >> 20;
+	struct ratio r = {.den = 1};
 
-	if (n == 0)
-		return 0;
-	return kept < 1 ? 1 : (uint32_t)kept;
+	for (;; r.den *= 10) {
+		int64_t error;
+
+		r.num = (q20 * r.den + ONE_Q20 / 2) >> 20;
+		error = (r.num << 20) - q20 * r.den;
+		if (r.den == 10000000 || (2 * error >= -r.den && 2 * error <= r.den))
+			return r;
+	}
+}
+
+uint32_t ceil_ratio(uint32_t n, struct ratio ratio) { return (uint32_t)((n * ratio.num + ratio.den - 1) / ratio.den); }
+
+int policy_check_rungs(const char *policy, const struct veto_values *values, int param, char *why)
+{
+	const int64_t *rung = values->value[param];
+
+	for (uint32_t i = 1; i < values->count[param]; i++)
+		if (rung[i] <= rung[i - 1])
+			return param_fail(-EINVAL, why, "%s: rungs: %lld does not lie above %lld", policy,
+				(long long)rung[i], (long long)rung[i - 1]);
+	return 0;
 }

@@ -123,8 +123,16 @@ struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens);
  * verdict is noted and changes nothing. */
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token);
 
-/* ceil(n * ratio), for a ratio that was rounded to Q20: 10 * 0.1 is 1. */
-uint32_t ceil_ratio(uint32_t n, int64_t ratio_q20);
+/* A ratio as it was meant: the shortest decimal whose Q20 value it is, so that a tenth of 10 is 1. */
+struct ratio {
+	int64_t num, den; /* den is a power of 10, 10^7 at most */
+};
+struct ratio ratio_of(int64_t q20);
+/* ceil(n * ratio) */
+uint32_t ceil_ratio(uint32_t n, struct ratio ratio);
+
+/* -EINVAL: the rungs in that parameter do not rise. */
+int policy_check_rungs(const char *policy, const struct veto_values *values, int param, char *why);
 
 extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops;
 extern const struct policy_ops consensus_ops, adaptive_consistency_ops, esc_ops;

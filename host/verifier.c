@@ -17,7 +17,6 @@ struct pending {
 	struct pending *next;
 	struct veto_event event;
 	uint32_t token;
-	bool is_scored;
 };
 
 struct veto_stream {
@@ -147,7 +146,6 @@ static int reap(struct veto_verifier *v, int64_t timeout_ns)
 	if (err)
 		return err;
 	p = (struct pending *)(uintptr_t)done.tag;
-	p->is_scored = true;
 	p->stream->unscored--;
 	p->stream->counts.device_ns += done.device_ns;
 	if (done.status) {
@@ -196,7 +194,6 @@ static int submit(struct veto_stream *s, struct pending *p, const void *row)
 	}
 	if (err)
 		return err;
-	p->is_scored = false;
 	s->unscored++;
 	s->counts.rows++;
 	return 0;
@@ -211,7 +208,7 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 		return -ENOMEM;
 	if (p == s->idle)
 		s->idle = p->next;
-	*p = (struct pending){.stream = s, .event = *event, .is_scored = true, .token = VETO_NO_TOKEN};
+	*p = (struct pending){.stream = s, .event = *event, .token = VETO_NO_TOKEN};
 	if (payload && payload->row) {
 		p->token = payload->token;
 		err = submit(s, p, payload->row);

@@ -134,7 +134,8 @@ const struct veto_device_info *veto_device_info(const struct veto_device *dev);
  * valid and untouched until veto_device_reap() returns the tag.
  *   -EAGAIN      info->depth jobs are in flight: reap first
  *   -EINVAL      cols, stride, top_k, a token or the subset out of range, or an id twice in the subset
- *   -EOPNOTSUPP  the device can't read this format or memory
+ *   -EOPNOTSUPP  the device can't read this format or memory, or rows in its own memory come with tokens or a subset,
+ *                whose logits are read on the host
  *   -ENOMEM */
 int veto_device_submit(
 	struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out, uint64_t tag);
@@ -147,8 +148,10 @@ int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_do
 /* Submit and wait: for a device with nothing in flight.  Errors of both, and the job's. */
 int veto_device_score(struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out);
 
-/* Calls found() with a URI of every device that is present or could be, and why it can't be opened or NULL. */
-void veto_device_list(void (*found)(void *arg, const char *uri, const char *why), void *arg);
+/* Calls found() with a URI of every device that is present or could be: with its info, or with NULL and why it can't be
+ * opened. */
+void veto_device_list(
+	void (*found)(void *arg, const char *uri, const struct veto_device_info *info, const char *why), void *arg);
 
 /* --- Policies --------------------------------------------------------------------------------------------------------
  * A policy is a rule with parameters; a rule is a policy with their values. */
@@ -210,12 +213,17 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
  * only, so the order of events inside a round does not matter.  It reads no clock, does no I/O and allocates only in
  * veto_session_new(); the same events give the same verdicts for ever.
  *
+ * Streams are not paused for a verdict.  However the events of different candidates interleave, a rejection is one that
+ * would be made if every live candidate got one token a round, with the same token, score and threshold, and such a one
+ * is missing only if the candidate finished before.  With several rules, a candidate that has run ahead may fall to
+ * another of them first; it falls in both.
+ *
  * Memory: at most 1 KiB a candidate, 16 bytes a window entry, and VETO_SESSION_FIXED_BYTES.  Window entries a candidate:
  * the windows of floor and window-floor, the rungs of floor and gate, and max_tokens for speculative, whose rungs are
  * not known before. */
 #define VETO_CANDIDATES_MAX 4096
 #define VETO_TOKENS_MAX (1u << 20)
-#define VETO_SESSION_FIXED_BYTES 16384
+#define VETO_SESSION_FIXED_BYTES 8192
 
 enum veto_event_kind {
 	VETO_OPEN, /* the candidate starts */

@@ -351,6 +351,27 @@ static void several_jobs_are_in_flight_and_each_is_reaped_once(void **state)
 	veto_device_close(dev);
 }
 
+static void a_job_without_rows_ends_among_others(void **state)
+{
+	static struct jobs jobs;
+	struct veto_device *dev = open_device();
+	struct veto_rows empty = {.cols = 1, .stride_bytes = 4};
+	struct veto_results none = {0};
+	struct veto_done done;
+	uint64_t tags = 0;
+
+	(void)state;
+	assert_int_equal(submit_one(dev, &jobs, 0), 0);
+	assert_int_equal(veto_device_submit(dev, &empty, &none, 5), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(veto_device_reap(dev, -1, &done), 0);
+		assert_int_equal(done.status, 0);
+		tags += done.tag;
+	}
+	assert_int_equal(tags, 1005);
+	veto_device_close(dev);
+}
+
 static void polling_reaps_in_the_end(void **state)
 {
 	static struct jobs jobs;
@@ -472,6 +493,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(only_the_results_that_are_wanted_are_written),
 		cmocka_unit_test(the_callers_rounding_mode_changes_nothing),
 		cmocka_unit_test(several_jobs_are_in_flight_and_each_is_reaped_once),
+		cmocka_unit_test(a_job_without_rows_ends_among_others),
 		cmocka_unit_test(polling_reaps_in_the_end),
 		cmocka_unit_test(a_busy_device_refuses_to_score_alone),
 		cmocka_unit_test(closing_ends_the_jobs_in_flight),

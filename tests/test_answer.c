@@ -14,6 +14,12 @@ static void answers_are_found_and_brought_to_one_form(void **state)
 		{"last-number", "x = +4.00.", "4"},
 		{"last-number", "100", "100"},
 		{"last-number", "none here", NULL},
+		{"last-number", "a range of 3-5", "5"},
+		{"last-number", "minus -5 it is", "-5"},
+		{"last-number", "one of 1,2,3", "3"},
+		{"last-number", "1,234,567.0", "1234567"},
+		{"last-number", "so it costs $5.", "5"},
+		{"last-line", "it costs\n$5.", "5"},
 		{"last-line", "first\n The last. \n\n", "the last"},
 		{"last-line", "  \n ", NULL},
 		{"boxed", "so \\boxed{1} or \\boxed{\\frac{1}{2}} is it", "\\frac{1}{2}"},
@@ -24,6 +30,8 @@ static void answers_are_found_and_brought_to_one_form(void **state)
 		{"regex:[0-9]+ apples", "3 apples and 4 apples", "4 apples"},
 		{"regex:([A-Za-z]+)[.!]?$", "The capital\nof France is Paris.", "paris"},
 		{"regex:x*", "ab", NULL},
+		{"regex:^([a-z])", "abc", "a"}, /* what is left after a match is not the start of a line */
+		{"regex:(x)|y", "x y", "y"},
 	};
 	struct answer_rule rule;
 	char out[ANSWER_MAX];

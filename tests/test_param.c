@@ -68,8 +68,8 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 {
 	static const char *const rules[] = {"floor:threshold=1.23456", "floor:threshold=130",
 		"floor:threshold=-2048+1e-5+1000", "speculative:budget=4294967296,alpha=0.3", "window-floor",
-		"gate:rungs=1+2,rungs=3", "consensus", "adaptive-consistency", "esc", "majority", "borda:p=1.7", "best",
-		"weighted:temperature=1024", "sharpening"};
+		"gate:min_survivors=4096,keep=1", "consensus", "adaptive-consistency", "esc", "majority", "borda:p=1.7",
+		"best", "weighted:temperature=1024", "sharpening"};
 	const struct veto_policy *policy;
 	struct veto_rule rule, back;
 	char text[512], why[VETO_WHY_MAX];
@@ -100,12 +100,16 @@ static void errors_quote_key_value_and_range(void **state)
 		{"flor", "unknown policy 'flor'; known policies: floor, window-floor"},
 		{"", "unknown policy ''"},
 		{"gate:kep=1", "gate: unknown key 'kep'; known keys: score, keep, rungs, min_survivors, shadow"},
-		{"gate:keep=2", "gate: keep=2: '2' is not a number from 9.536743e-07 to 1"},
-		{"gate:keep=x", "gate: keep=x: 'x' is not a number from "},
-		{"gate:rungs=5+x", "gate: rungs=5+x: 'x' is not a whole number from 1 to 1048576"},
-		{"gate:rungs=", "gate: rungs=: '' is not a whole number from"},
+		{"gate:keep=2", "gate: keep=2: '2' is not a number in the range above 0 to 1"},
+		{"gate:keep=x", "gate: keep=x: 'x' is not a number in the range "},
+		{"gate:rungs=5+x", "gate: rungs=5+x: 'x' is not a whole number in the range 1 to 1048576"},
+		{"gate:rungs=", "gate: rungs=: '' is not a whole number in the range"},
 		{"gate:rungs=1+2+3+4+5+6+7+8+9", "more than 8 values"},
 		{"gate:score=speed", "'speed' is not one of: self_certainty, entropy"},
+		{"gate:min_survivors=4097", "'4097' is not a whole number in the range 0 to 4096"},
+		{"gate:keep=1.0000010", "'1.0000010' is not a number"},
+		{"gate:keep=0.5,keep=0.9", "gate: keep is given twice"},
+		{"gate:ke\nep=1", "gate: unknown key 'ke ep'"}, /* on one line */
 		{"gate:keep", "gate: 'keep' is not key=value"},
 		{"gate:keep=0.5,", "gate: '' is not key=value"},
 		{"speculative", "speculative: budget is required"},

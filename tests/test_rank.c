@@ -124,6 +124,66 @@ static void a_member_ranked_out_after_it_finished_is_spared(void **state)
 	veto_session_free(s);
 }
 
+/* Of min_survivors=2 the spared member is none: both that are ranked at the second rung stay. */
+static void a_spared_member_does_not_count_towards_the_minimum(void **state)
+{
+	struct veto_session *s = prompt_new("gate:rungs=1+2,keep=0.5,min_survivors=2", 4, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 4);
+	step(s, (double[]){1, 2, 3, 4}, 4);
+	prompt_close(s, 0, 5);
+	assert_string_equal(prompt_round(s), "R1@1"); /* 0 is ranked out too, and spared */
+	prompt_token(s, 2, 3);
+	prompt_token(s, 3, 4);
+	assert_string_equal(prompt_round(s), "");
+	veto_session_free(s);
+}
+
+/* Candidate 2 has run ahead and fallen to the floor at 5 when the rung at 2 closes and ranks it out: the rung at 3 is
+ * without it, and keeps one of two. */
+static void a_verdict_on_an_earlier_token_counts_although_it_comes_later(void **state)
+{
+	struct veto_session *s = prompt_new("floor:window=5,threshold=1.5,min_survivors=0 gate:rungs=2,keep=0.5 "
+					    "gate:rungs=3,keep=0.5",
+		3, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 3);
+	prompt_tokens(s, 2, (double[]){1, 1, 1, 1, 1}, 5);
+	assert_string_equal(prompt_round(s), "R2@5");
+	prompt_tokens(s, 0, (double[]){3, 3, 3}, 3);
+	prompt_tokens(s, 1, (double[]){2, 2, 2}, 3);
+	assert_string_equal(prompt_round(s), "R1@3");
+	veto_session_free(s);
+}
+
+static void a_floor_in_shadow_takes_nobody_out_of_the_ranking(void **state)
+{
+	struct veto_session *s =
+		prompt_new("floor:window=1,threshold=2,min_survivors=0,shadow=1 gate:rungs=2,keep=0.5", 2, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 2);
+	prompt_tokens(s, 0, (double[]){1, 9}, 2);
+	prompt_tokens(s, 1, (double[]){3, 3}, 2);
+	assert_string_equal(prompt_round(s), "(R0@1) R1@2");
+	veto_session_free(s);
+}
+
+static void a_gate_in_shadow_goes_on_without_those_it_would_have_dropped(void **state)
+{
+	struct veto_session *s = prompt_new("gate:rungs=1+2,keep=0.5,shadow=1", 4, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 4);
+	step(s, (double[]){4, 3, 2, 1}, 4);
+	assert_string_equal(prompt_round(s), "(R2@1) (R3@1)");
+	step(s, (double[]){4, 3, 2, 1}, 4);
+	assert_string_equal(prompt_round(s), "(R1@2)");
+	veto_session_free(s);
+}
+
 static void members_without_a_score_are_kept(void **state)
 {
 	struct veto_session *s = prompt_new("gate:rungs=2,keep=0.5", 3, 0, 100);
@@ -244,6 +304,34 @@ static void speculative_ranks_finished_members_by_their_last_score(void **state)
 	veto_session_free(s);
 }
 
+static void speculative_does_not_count_lost_members(void **state)
+{
+	struct veto_session *s = prompt_new("speculative:budget=5", 3, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 3);
+	step(s, (double[]){9, 1, 2}, 3);
+	prompt_lose(s, 0);
+	prompt_token(s, 1, 1);
+	prompt_token(s, 2, 2);
+	assert_string_equal(prompt_round(s), ""); /* 2 * 2 = 4 */
+	prompt_token(s, 1, 1);
+	prompt_token(s, 2, 2);
+	assert_string_equal(prompt_round(s), "R1@3"); /* 2 * 3 = 6 */
+	veto_session_free(s);
+}
+
+static void speculative_keeps_the_minimum(void **state)
+{
+	struct veto_session *s = prompt_new("speculative:budget=3,alpha=0.9,min_survivors=2", 4, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 4);
+	step(s, (double[]){1, 2, 3, 4}, 4);
+	assert_string_equal(prompt_round(s), "R0@1 R1@1");
+	veto_session_free(s);
+}
+
 static void rungs_that_do_not_rise_are_refused(void **state)
 {
 	struct veto_session *s;
@@ -267,6 +355,10 @@ int main(void)
 		cmocka_unit_test(cohorts_are_ranked_apart),
 		cmocka_unit_test(finished_members_take_no_place_and_count_towards_the_minimum),
 		cmocka_unit_test(a_member_ranked_out_after_it_finished_is_spared),
+		cmocka_unit_test(a_spared_member_does_not_count_towards_the_minimum),
+		cmocka_unit_test(a_verdict_on_an_earlier_token_counts_although_it_comes_later),
+		cmocka_unit_test(a_floor_in_shadow_takes_nobody_out_of_the_ranking),
+		cmocka_unit_test(a_gate_in_shadow_goes_on_without_those_it_would_have_dropped),
 		cmocka_unit_test(members_without_a_score_are_kept),
 		cmocka_unit_test(lost_members_are_never_rejected_and_in_no_later_rung),
 		cmocka_unit_test(a_member_rejected_on_a_later_token_is_still_ranked),
@@ -274,6 +366,8 @@ int main(void)
 		cmocka_unit_test(of_intervals_only_those_certainly_behind_are_dropped),
 		cmocka_unit_test(speculative_halves_the_live_set_when_it_exceeds_the_budget),
 		cmocka_unit_test(speculative_ranks_finished_members_by_their_last_score),
+		cmocka_unit_test(speculative_does_not_count_lost_members),
+		cmocka_unit_test(speculative_keeps_the_minimum),
 		cmocka_unit_test(rungs_that_do_not_rise_are_refused),
 	};
 

@@ -107,17 +107,39 @@ static void weighted_sums_scores(void **state)
 	assert_int_equal(c.weight, NATS(5));
 }
 
-static void a_share_of_ten_percent_of_ten_is_one(void **state)
+/* Two of twenty vote: 9 for the first answer, 8 for the second; a third would make it 8 + 7. */
+static void a_tenth_of_twenty_is_two(void **state)
 {
-	struct finished ten[10] = {{9, 1}};
+	struct finished twenty[20] = {{9, 1}, {8, 2}, {7, 2}};
 	struct veto_choice c;
 
 	(void)state;
-	for (int i = 1; i < 10; i++)
-		ten[i] = (struct finished){8, 2};
-	c = choose("weighted:top=0.1", ten, 10);
+	for (int i = 3; i < 20; i++)
+		twenty[i] = (struct finished){1, 3};
+	c = choose("weighted:top=0.1", twenty, 20);
 	assert_int_equal(c.answer, 1);
 	assert_int_equal(c.weight, NATS(9));
+}
+
+static void weights_that_can_be_negative_need_softmax(void **state)
+{
+	struct veto_session *s;
+	struct veto_rule rule;
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(veto_rule_parse("weighted:score=entropy", &rule, why), 0);
+	assert_int_equal(veto_session_new(&rule, 1, 4, 0, 10, &s, why), -EINVAL);
+	assert_string_equal(
+		why, "weighted: score=entropy can be negative, so it can't weigh votes; use weight=softmax");
+	/* -1 against twice -2: 1 against 2 e^-1 = 0.74 */
+	assert_int_equal(
+		choose("weighted:score=entropy,weight=softmax", (struct finished[]){{1, 1}, {2, 2}, {2, 2}}, 3).answer,
+		1);
+	assert_int_equal(
+		choose("weighted:score=entropy,weight=softmax", (struct finished[]){{1, 1}, {1.1, 2}, {1.1, 2}}, 3)
+			.answer,
+		2);
 }
 
 static void weighted_by_softmax_uses_the_temperature(void **state)
@@ -151,6 +173,43 @@ static void sharpening_takes_the_highest_sum_of_log_probabilities(void **state)
 	c = prompt_select(s, 0);
 	assert_int_equal(c.answer, 2);
 	assert_int_equal(c.weight, NATS(-3));
+	veto_session_free(s);
+}
+
+static void sharpening_takes_a_token_without_a_score_for_an_average_one(void **state)
+{
+	struct veto_session *s = prompt_new("sharpening", 2, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 2);
+	/* Four of -1 are -4; two of -1.5 and two unknown are -6. */
+	prompt_tokens(s, 0, (double[]){-1, -1, -1, -1}, 4);
+	prompt_tokens(s, 1, (double[]){-1.5, -1.5}, 2);
+	prompt_blank(s, 1);
+	prompt_blank(s, 1);
+	prompt_close(s, 0, 1);
+	prompt_close(s, 1, 2);
+	prompt_round(s);
+	assert_int_equal(prompt_select(s, 0).answer, 1);
+	assert_int_equal(prompt_select(s, 0).weight, NATS(-4));
+	veto_session_free(s);
+}
+
+/* Of three, one is rejected: the best of the two that are left weighs 2. */
+static void rejected_candidates_have_no_rank(void **state)
+{
+	struct veto_session *s = prompt_new("borda:p=1 gate:rungs=1,keep=0.5", 3, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		prompt_token(s, i, i);
+	assert_string_equal(prompt_round(s), "R0@1");
+	prompt_close(s, 1, 5);
+	prompt_close(s, 2, 6);
+	prompt_round(s);
+	assert_int_equal(prompt_select(s, 0).answer, 6);
+	assert_int_equal(prompt_select(s, 0).weight, 2 << 20);
 	veto_session_free(s);
 }
 
@@ -196,9 +255,12 @@ int main(void)
 		cmocka_unit_test(borda_ties_go_to_the_lower_index),
 		cmocka_unit_test(best_takes_the_highest_mean_that_has_an_answer),
 		cmocka_unit_test(weighted_sums_scores),
-		cmocka_unit_test(a_share_of_ten_percent_of_ten_is_one),
+		cmocka_unit_test(a_tenth_of_twenty_is_two),
+		cmocka_unit_test(weights_that_can_be_negative_need_softmax),
 		cmocka_unit_test(weighted_by_softmax_uses_the_temperature),
 		cmocka_unit_test(sharpening_takes_the_highest_sum_of_log_probabilities),
+		cmocka_unit_test(sharpening_takes_a_token_without_a_score_for_an_average_one),
+		cmocka_unit_test(rejected_candidates_have_no_rank),
 		cmocka_unit_test(rejected_candidates_do_not_vote),
 		cmocka_unit_test(without_an_answer_there_is_no_choice),
 	};

@@ -3,6 +3,7 @@
 #include "prompt.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void finish(struct veto_session *s, uint32_t candidate, double nats, uint64_t answer)
 {
@@ -26,6 +27,64 @@ static void consensus_settles_at_the_share_of_the_weighted_votes(void **state)
 	assert_int_equal(prompt_state(s, 4), VETO_OUT);
 	assert_true(veto_session_is_done(s));
 	veto_session_free(s);
+}
+
+static void a_settled_verdict_names_the_rule_and_the_tokens_so_far(void **state)
+{
+	/* Both are sure in the same round; the first in the table of policies is named. */
+	struct veto_session *s = prompt_new("esc:window=3 consensus:weight=none", 5, 0, 100);
+	struct veto_verdict v;
+
+	(void)state;
+	prompt_open_all(s, 4);
+	for (uint32_t i = 0; i < 3; i++)
+		finish(s, i, 1, 1);
+	prompt_token(s, 3, 1);
+	prompt_token(s, 3, 1);
+	veto_session_round(s);
+	assert_true(veto_session_next(s, &v));
+	assert_int_equal(v.kind, VETO_SETTLED);
+	assert_int_equal(v.candidate, 3);
+	assert_int_equal(v.tokens, 2);
+	assert_int_equal(v.rule, 1);
+	assert_false(veto_session_next(s, &v));
+	assert_false(veto_session_may_start(s, 4));
+	veto_session_free(s);
+}
+
+static void a_share_is_that_of_the_decimal_as_written(void **state)
+{
+	struct veto_session *s = prompt_new("consensus:weight=none,threshold=0.6", 6, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 6);
+	for (uint32_t i = 0; i < 5; i++)
+		finish(s, i, 1, i < 2 ? 2 : 1);
+	assert_string_equal(prompt_round(s), "S5"); /* 3 of 5 */
+	veto_session_free(s);
+}
+
+static void votes_that_a_warm_up_took_do_not_settle(void **state)
+{
+	static const char warmup[] = "window-floor:window=1,warmup=3,keep=0,score=self_certainty";
+	static const char *const rules[] = {
+		"consensus:weight=none,min_answers=2", "adaptive-consistency:threshold=0.8", "esc:window=2"};
+	char text[200];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct veto_session *s;
+
+		snprintf(text, sizeof(text), "%s %s", warmup, rules[i]);
+		s = prompt_new(text, 5, 0, 100);
+		for (uint32_t c = 0; c < 3; c++) {
+			prompt_open(s, c);
+			finish(s, c, c < 2 ? 1 : 9, 1); /* the first two lie below the threshold of 9 */
+		}
+		prompt_round(s);
+		assert_true(veto_session_may_start(s, 3));
+		veto_session_free(s);
+	}
 }
 
 static void consensus_without_weights_counts_heads(void **state)
@@ -167,6 +226,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(consensus_settles_at_the_share_of_the_weighted_votes),
+		cmocka_unit_test(a_settled_verdict_names_the_rule_and_the_tokens_so_far),
+		cmocka_unit_test(a_share_is_that_of_the_decimal_as_written),
+		cmocka_unit_test(votes_that_a_warm_up_took_do_not_settle),
 		cmocka_unit_test(consensus_without_weights_counts_heads),
 		cmocka_unit_test(consensus_waits_for_the_warm_up),
 		cmocka_unit_test(a_settled_candidate_that_had_finished_votes),

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,26 +21,41 @@ static int copy(const char *start, size_t length, char *out)
 	return length > 0 ? 0 : -ENOENT;
 }
 
-/* Length of the number that starts at s, thousands' commas and fraction included; 0: none. */
+static bool are_digits(const char *s, size_t count)
+{
+	while (count > 0 && isdigit((unsigned char)*s)) {
+		s++;
+		count--;
+	}
+	return count == 0;
+}
+
+/* Length of the number that starts at s, with commas before each three digits, and a fraction; 0: none. */
 static size_t number_length(const char *s)
 {
 	size_t i = *s == '-' || *s == '+';
 
 	if (!isdigit((unsigned char)s[i]))
 		return 0;
-	while (isdigit((unsigned char)s[i]) || ((s[i] == ',' || s[i] == '.') && isdigit((unsigned char)s[i + 1])))
+	while (isdigit((unsigned char)s[i]) ||
+		(s[i] == ',' && are_digits(s + i + 1, 3) && !isdigit((unsigned char)s[i + 4])))
 		i++;
+	if (s[i] == '.' && isdigit((unsigned char)s[i + 1]))
+		for (i++; isdigit((unsigned char)s[i]);)
+			i++;
 	return i;
 }
 
 static int find_last_number(const struct answer_rule *rule, const char *text, char *out)
 {
-	const char *last = NULL;
+	const char *last = NULL, *start = text;
 	size_t last_length = 0;
 
 	(void)rule;
 	while (*text) {
-		size_t length = number_length(text);
+		/* The sign of 3-5 is none. */
+		bool is_after = text > start && isalnum((unsigned char)text[-1]);
+		size_t length = is_after && !isdigit((unsigned char)*text) ? 0 : number_length(text);
 
 		if (length > 0) {
 			last = text;

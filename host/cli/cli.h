@@ -16,7 +16,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-/* Print "veto COMMAND: message" to stderr. */
+/* Print "veto COMMAND: message" to stderr, on one line. */
 void say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same, as expressions whose value is the exit code. */
 #define misused(...) (say(__VA_ARGS__), EXIT_MISUSED)

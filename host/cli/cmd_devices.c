@@ -24,47 +24,41 @@ static void print_formats(const struct veto_device_info *info, const char *quote
 	}
 }
 
-static void print_json(const char *uri, const char *why)
+static void print_json(const char *uri, const struct veto_device_info *info, const char *why)
 {
-	struct veto_device *dev = NULL;
-
 	printf("{\"device\":");
 	json_write_string(stdout, uri);
-	printf(",\"available\":%s", why ? "false" : "true");
-	if (why) {
+	printf(",\"available\":%s", info ? "true" : "false");
+	if (info) {
+		printf(",\"opened_as\":");
+		json_write_string(stdout, info->uri);
+		printf(",\"rows\":[\"logits\"],\"formats\":[");
+		print_formats(info, "\"", ",");
+		printf("],\"vocab_max\":%u,\"top_k_max\":%u", VETO_VOCAB_MAX, VETO_TOP_MAX);
+	} else {
 		printf(",\"reason\":");
 		json_write_string(stdout, why);
-	} else if (veto_device_open(uri, &dev, NULL) == 0) {
-		printf(",\"opened_as\":");
-		json_write_string(stdout, veto_device_info(dev)->uri);
-		printf(",\"rows\":[\"logits\"],\"formats\":[");
-		print_formats(veto_device_info(dev), "\"", ",");
-		printf("],\"vocab_max\":%u,\"top_k_max\":%u", VETO_VOCAB_MAX, VETO_TOP_MAX);
 	}
 	printf("}\n");
-	veto_device_close(dev);
 }
 
-static void print_text(const char *uri, const char *why)
+static void print_text(const char *uri, const struct veto_device_info *info, const char *why)
 {
-	struct veto_device *dev = NULL;
-
-	if (why) {
+	if (!info) {
 		printf("%-20s can't be opened: %s\n", uri, why);
-	} else if (veto_device_open(uri, &dev, NULL) == 0) {
-		printf("%-20s scores rows of logits in ", uri);
-		print_formats(veto_device_info(dev), "", ", ");
-		printf("; opens as %s\n", veto_device_info(dev)->uri);
+		return;
 	}
-	veto_device_close(dev);
+	printf("%-20s scores rows of logits in ", uri);
+	print_formats(info, "", ", ");
+	printf("; opens as %s\n", info->uri);
 }
 
-static void found(void *arg, const char *uri, const char *why)
+static void found(void *arg, const char *uri, const struct veto_device_info *info, const char *why)
 {
 	if (*(const bool *)arg)
-		print_json(uri, why);
+		print_json(uri, info, why);
 	else
-		print_text(uri, why);
+		print_text(uri, info, why);
 }
 
 int cmd_devices(int argc, char **argv)

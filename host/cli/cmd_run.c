@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* veto run: candidates generated, scored, rejected and chosen from, a prompt at a time. */
-#include "npy.h"
+#include "clock.h"
+#include "rows_out.h"
 #include "run.h"
 #include "source.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -26,8 +26,7 @@ struct run {
 	int32_t **tokens; /* [prompts] */
 	uint32_t *token_count;
 	struct run_view *view;
-	FILE *rows;
-	uint64_t rows_written;
+	struct rows_out rows;
 	bool has_warned_nan;
 
 	/* of the prompt being written */
@@ -38,14 +37,6 @@ struct run {
 	uint32_t first_rule; /* of args->rule */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
 {
 	struct run *run = arg;
@@ -55,13 +46,25 @@ static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
 	return c->has_answer ? answer_key(c->answer) : 0;
 }
 
+/* What a shadow rule would have done is kept for the report. */
+static void keep_shadow(struct run_outcome *outcome, const struct veto_verdict *verdict, uint32_t first_rule)
+{
+	struct veto_verdict *list = realloc(outcome->shadow, (outcome->shadows + 1) * sizeof(*list));
+
+	if (!list)
+		return;
+	outcome->shadow = list;
+	list[outcome->shadows] = *verdict;
+	list[outcome->shadows++].rule += first_rule;
+}
+
 static void see_verdict(void *arg, const struct veto_verdict *verdict)
 {
 	struct run *run = arg;
 	struct run_candidate *c = &run->outcome->candidate[verdict->candidate];
 
 	if (verdict->is_shadow) {
-		run->outcome->shadow_verdicts++;
+		keep_shadow(run->outcome, verdict, run->first_rule);
 		return;
 	}
 	c->has_verdict = true;
@@ -72,19 +75,9 @@ static void see_verdict(void *arg, const struct veto_verdict *verdict)
 
 static void write_rows(struct run *run, const struct source_item *items, uint32_t count)
 {
-	size_t bytes = engine_vocab(run->engine) * sizeof(float);
-
-	for (uint32_t i = 0; i < count && run->rows; i++) {
-		if (!items[i].payload.row)
-			continue;
-		if (fwrite(items[i].payload.row, bytes, 1, run->rows) != 1) {
-			say("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
-			fclose(run->rows);
-			run->rows = NULL;
-			return;
-		}
-		run->rows_written++;
-	}
+	for (uint32_t i = 0; i < count && run->rows.file; i++)
+		if (items[i].payload.row)
+			rows_out_write(&run->rows, items[i].payload.row);
 }
 
 static void warn_nan(struct run *run, const struct source_item *items, uint32_t count)
@@ -171,7 +164,7 @@ static int keep_texts(struct run *run)
 static int play_prompt(struct run *run, uint32_t index)
 {
 	struct audience audience = {see_verdict, see_round, run};
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns();
 	struct source *source;
 	int err;
 
@@ -179,7 +172,7 @@ static int play_prompt(struct run *run, uint32_t index)
 		run->args->candidates, &source);
 	if (!err)
 		err = play(source, run->stream, &audience, &run->outcome->verify_ns);
-	run->outcome->wall_ns = now_ns() - start;
+	run->outcome->wall_ns = clock_ns() - start;
 	run->outcome->is_stopped = err == -EINTR;
 	run_view_clear(run->view);
 	update_candidates(run);
@@ -232,10 +225,20 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 	return err;
 }
 
-/* Sums with the rules and, with --compare, without. */
+/* Sums with the rules and, with --compare, without; and of a prompt whose comparison was interrupted. */
 struct sums {
-	struct run_totals ruled, full;
+	struct run_totals ruled, full, cut;
 };
+
+/* Half a comparison compares nothing, so it is in neither sum. */
+static void add_compared(struct sums *sums, const struct run_outcome *ruled, const struct run_outcome *full,
+	bool is_cut, bool is_answer_known)
+{
+	run_totals_add(is_cut ? &sums->cut : &sums->ruled, ruled, is_answer_known);
+	run_totals_add(is_cut ? &sums->cut : &sums->full, full, is_answer_known);
+	if (!is_cut)
+		run_totals_compare(&sums->ruled, ruled, full);
+}
 
 static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 {
@@ -247,14 +250,12 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 	err = generate(run, index, false, &ruled);
 	if (!err && is_compared)
 		err = generate(run, index, true, &full);
-	/* Half a comparison compares nothing: a prompt that was interrupted counts only without --compare. */
-	if (!err || (err == -EINTR && !is_compared)) {
-		run_totals_add(&sums->ruled, &ruled, prompt->answer);
-		if (is_compared) {
-			run_totals_add(&sums->full, &full, prompt->answer);
-			run_totals_compare(&sums->ruled, &ruled, &full);
-		}
-		run_report_prompt(run->args, prompt, &ruled, is_compared ? &full : NULL);
+	if (!err || err == -EINTR) {
+		if (is_compared)
+			add_compared(sums, &ruled, &full, err, prompt->answer);
+		else
+			run_totals_add(&sums->ruled, &ruled, prompt->answer);
+		run_report_prompt(run->args, prompt, &ruled, full.candidates ? &full : NULL);
 	}
 	run->outcome = NULL;
 	run_outcome_free(&ruled);
@@ -271,7 +272,8 @@ static int run_prompts(struct run *run)
 		err = run_prompt(run, i, &sums);
 	if (err && err != -EINTR)
 		say("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
-	run_report_totals(run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, is_interrupted);
+	run_report_totals(
+		run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, &sums.cut, is_interrupted);
 	if (sums.ruled.failed_rows)
 		say("run", "%llu rows could not be scored: their tokens counted without a score",
 			(unsigned long long)sums.ruled.failed_rows);
@@ -309,18 +311,6 @@ static int check_rules(struct run *run, char *why)
 	return err;
 }
 
-static int open_rows(struct run *run, char *why)
-{
-	const char *path = run->args->rows_path;
-
-	if (!path)
-		return 0;
-	run->rows = fopen(path, "we");
-	if (!run->rows || npy_write_header(run->rows, 0, engine_vocab(run->engine)))
-		return param_fail(-EINVAL, why, "can't write '%s': %s", path, strerror(errno));
-	return 0;
-}
-
 static int open_run(struct run *run, char *why)
 {
 	const struct run_args *args = run->args;
@@ -347,23 +337,13 @@ static int open_run(struct run *run, char *why)
 		err = check_rules(run, why);
 	if (!err)
 		err = engine_open(&options, &run->engine, why);
+	if (!err && !engine_knows_template(run->engine))
+		say("run", "warning: llama.cpp does not know the model's chat template: prompts are given as they are");
 	if (!err)
 		err = read_prompts(run, why);
-	return err ? err : open_rows(run, why);
-}
-
-/* The header gets the number of rows. */
-static int close_rows(struct run *run)
-{
-	int err = 0;
-
-	if (!run->rows)
-		return EXIT_DONE;
-	if (fseek(run->rows, 0, SEEK_SET) || npy_write_header(run->rows, run->rows_written, engine_vocab(run->engine)))
-		err = 1;
-	if (fclose(run->rows) || err)
-		return failed("run", "can't write '%s': %s", run->args->rows_path, strerror(errno));
-	return EXIT_DONE;
+	if (!err && args->rows_path)
+		err = rows_out_open(&run->rows, args->rows_path, engine_vocab(run->engine), why);
+	return err;
 }
 
 static void close_run(struct run *run)
@@ -399,8 +379,8 @@ int cmd_run(int argc, char **argv)
 	} else {
 		run.view = run_view_open();
 		status = run_prompts(&run);
-		if (close_rows(&run) && status == EXIT_DONE)
-			status = EXIT_FAILED;
+		if (rows_out_close(&run.rows, why))
+			status = failed("run", "%s", why);
 	}
 	close_run(&run);
 	answer_rule_free(&args.answer);

@@ -207,8 +207,8 @@ static unsigned print_batch(
 		else
 			score_print_table(&at[0]);
 		for (uint32_t j = 1; j < args->devices; j++)
-			differences += score_print_differences(
-				&at[0], veto_device_info(lane[0].dev)->uri, &at[j], veto_device_info(lane[j].dev)->uri);
+			differences += score_print_differences(stdout, args->is_json, &at[0],
+				veto_device_info(lane[0].dev)->uri, &at[j], veto_device_info(lane[j].dev)->uri);
 	}
 	return differences;
 }

@@ -3,10 +3,11 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <math.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command commands[] = {
 	{"score", "score rows of logits from a file", cmd_score},
@@ -20,14 +21,17 @@ static const struct command commands[] = {
 
 void say(const char *command, const char *format, ...)
 {
+	char message[1024];
 	va_list args;
 
-	fflush(stdout);
-	fprintf(stderr, "veto %s: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	for (char *c = message; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+	fflush(stdout);
+	fprintf(stderr, "veto %s: %s\n", command, message);
 }
 
 int bad_option(const char *command, int argc, char **argv, int option)
@@ -78,7 +82,7 @@ int read_decimal(const char *command, const char *option, const char *text, doub
 	char *end;
 	double value = strtod(text, &end);
 
-	if (end == text || *end || !isfinite(value) || value < low || value > high)
+	if (strspn(text, "+-.0123456789eE") != strlen(text) || end == text || *end || value < low || value > high)
 		return misused(command, "%s %s: expected a number from %g to %g", option, text, low, high);
 	*out = value;
 	return 0;
@@ -104,9 +108,37 @@ static void print_help(void)
 #endif
 }
 
+/* What is opened later must not take the place of a closed standard stream. */
+static void open_standard_streams(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+#ifdef VETO_HAS_RUN
+/* llama.cpp's threads wait for each other many times a token.  Left alone, libgomp has them spin for so long that a busy
+ * machine makes a run ten times slower; it reads how long when it is loaded, so the program starts once more. */
+static void calm_down(char **argv)
+{
+	if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "1000", 0))
+		return;
+	execv("/proc/self/exe", argv);
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "--help";
+
+	open_standard_streams();
+#ifdef VETO_HAS_RUN
+	if (strcmp(name, "run") == 0)
+		calm_down(argv);
+#endif
 
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
 		print_help();

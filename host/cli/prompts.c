@@ -37,46 +37,56 @@ static int set_member(void *arg, const char *key, const char *value, char *why)
 	return *at ? 0 : fail_memory(why);
 }
 
-static int read_line(const char *path, uint32_t line, const char *text, struct prompts *out, char *why)
+static int read_line(const struct json_source *line, struct prompts *out, char *why)
 {
 	struct prompt *prompt = add(out);
-	char inner[VETO_WHY_MAX] = "";
 	char id[16];
 	int err;
 
 	if (!prompt)
 		return fail_memory(why);
-	err = json_object(text, strlen(text), path, line, set_member, prompt, inner);
-	if (err && strncmp(inner, path, strlen(path)) == 0)
-		return param_fail(err, why, "%s", inner);
+	err = json_object(line, set_member, prompt, why);
 	if (err)
-		return param_fail(err, why, "%s:%u: %s", path, line, inner);
+		return err;
 	if (!prompt->text || !*prompt->text)
-		return param_fail(-EINVAL, why, "%s:%u: \"prompt\" is missing or empty", path, line);
+		return param_fail(-EINVAL, why, "%s:%u: \"prompt\" is missing or empty", line->file, line->first_line);
 	snprintf(id, sizeof(id), "%u", out->count);
 	return prompt->id ? 0 : set_member(prompt, "id", id, why);
+}
+
+static int read_lines(FILE *in, const char *path, struct prompts *out, char *why)
+{
+	struct json_source line = {.file = path};
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t bytes;
+	int err = 0;
+
+	while (!err && (bytes = getline(&text, &size, in)) > 0) {
+		line.text = text;
+		line.bytes = (size_t)bytes;
+		line.first_line++;
+		if (strspn(text, " \t\r\n") < line.bytes)
+			err = read_line(&line, out, why);
+	}
+	if (!err && ferror(in))
+		err = param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
+	free(text);
+	return err;
 }
 
 int prompts_read(const char *path, struct prompts *out, char *why)
 {
 	FILE *in = fopen(path, "re");
 	struct prompts prompts = {0};
-	uint32_t line = 0;
-	char *text = NULL;
-	size_t size = 0;
-	int err = 0;
+	int err;
 
 	if (!in)
 		return param_fail(-EINVAL, why, "can't open '%s': %s", path, strerror(errno));
-	while (!err && getline(&text, &size, in) > 0) {
-		line++;
-		if (text[strspn(text, " \t\r\n")])
-			err = read_line(path, line, text, &prompts, why);
-	}
+	err = read_lines(in, path, &prompts, why);
+	fclose(in);
 	if (!err && prompts.count == 0)
 		err = param_fail(-EINVAL, why, "%s: there is no prompt in it", path);
-	free(text);
-	fclose(in);
 	if (err)
 		prompts_free(&prompts);
 	else

@@ -42,7 +42,8 @@ struct run_outcome {
 	uint32_t candidates;
 	bool is_settled, has_choice, is_right, is_stopped; /* is_stopped: by the user */
 	struct veto_choice choice;
-	uint32_t shadow_verdicts;
+	struct veto_verdict *shadow; /* [shadows] what rules with shadow=1 would have done, rule as in args->rule */
+	uint32_t shadows;
 	uint64_t failed_rows, wall_ns, verify_ns;
 };
 
@@ -50,10 +51,12 @@ void run_outcome_free(struct run_outcome *outcome);
 
 /* Sums over the prompts. */
 struct run_totals {
-	uint32_t prompts, known, right, kept, rejected, settled, cut_off, lost;
+	uint32_t prompts, known, right, kept, rejected, settled, cut_off, lost, stopped;
 	uint32_t by_rule[VETO_RULES_MAX]; /* stopped candidates, as in args->rule */
 	uint64_t tokens, unusable, failed_rows, wall_ns, verify_ns;
 	double estimated_saved; /* tokens */
+	uint32_t
+		inestimable; /* prompts whose candidates were all stopped: nothing tells how long they would have been */
 	uint32_t changed; /* with --compare: finished candidates whose text is another one */
 	uint32_t compared; /* of so many */
 };
@@ -65,9 +68,9 @@ void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, 
 /* One line, or one JSON object, for a prompt.  full: what came of it without rejecting, or NULL. */
 void run_report_prompt(const struct run_args *args, const struct prompt *prompt, const struct run_outcome *outcome,
 	const struct run_outcome *full);
-/* The summary.  full: the sums without rejecting, or NULL. */
+/* The summary.  full: the sums without rejecting, or NULL.  cut: of a prompt that is in neither. */
 void run_report_totals(const struct run_args *args, const struct run_totals *totals, const struct run_totals *full,
-	bool is_interrupted);
+	const struct run_totals *cut, bool is_interrupted);
 
 /* The live view on a terminal: a line a candidate.  Does nothing where stderr is no terminal. */
 struct run_view;

@@ -71,6 +71,17 @@ static const struct option options[] = {
 	{0},
 };
 
+static bool is_policy(const char *text)
+{
+	const struct veto_policy *policy;
+	size_t length = strcspn(text, ":");
+
+	for (size_t i = 0; (policy = veto_policy_at(i)); i++)
+		if (strlen(policy->name) == length && strncmp(policy->name, text, length) == 0)
+			return true;
+	return false;
+}
+
 /* A rule from its text, or from the file that the text names. */
 static int read_rule(const char *text, struct veto_rule *out, char *why)
 {
@@ -79,8 +90,8 @@ static int read_rule(const char *text, struct veto_rule *out, char *why)
 	size_t bytes;
 	int err;
 
-	in = strchr(text, '/') || strchr(text, '.') ? fopen(text, "re") : NULL;
-	if (!in && (strstr(text, ".json") || (strchr(text, '/') && !strchr(text, ':'))))
+	in = is_policy(text) ? NULL : fopen(text, "re");
+	if (!in && !is_policy(text) && (strchr(text, '/') || strstr(text, ".json")))
 		return param_fail(-EINVAL, why, "can't open '%s': %s", text, strerror(errno));
 	if (!in)
 		return veto_rule_parse(text, out, why);

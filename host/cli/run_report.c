@@ -11,6 +11,7 @@ void run_outcome_free(struct run_outcome *outcome)
 	for (uint32_t i = 0; i < outcome->candidates; i++)
 		free(outcome->candidate[i].text);
 	free(outcome->candidate);
+	free(outcome->shadow);
 	*outcome = (struct run_outcome){0};
 }
 
@@ -19,10 +20,10 @@ static bool is_rejected(const struct run_candidate *c) { return c->has_verdict &
 static bool is_stopped(const struct run_candidate *c) { return c->state == VETO_OUT; }
 
 /* Tokens that the stopped candidates would have written had they been as long as the finished ones of their prompt. */
-static double estimate_saved(const struct run_outcome *outcome)
+static void estimate_saved(const struct run_outcome *outcome, struct run_totals *totals)
 {
 	uint64_t finished = 0, tokens = 0;
-	double mean, saved = 0;
+	double mean;
 
 	for (uint32_t i = 0; i < outcome->candidates; i++) {
 		if (outcome->candidate[i].state == VETO_FINISHED) {
@@ -30,13 +31,13 @@ static double estimate_saved(const struct run_outcome *outcome)
 			tokens += outcome->candidate[i].tokens;
 		}
 	}
+	totals->inestimable += finished == 0;
 	if (finished == 0)
-		return 0;
+		return;
 	mean = (double)tokens / (double)finished;
 	for (uint32_t i = 0; i < outcome->candidates; i++)
 		if (is_stopped(&outcome->candidate[i]) && outcome->candidate[i].tokens < mean)
-			saved += mean - outcome->candidate[i].tokens;
-	return saved;
+			totals->estimated_saved += mean - outcome->candidate[i].tokens;
 }
 
 void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome, bool is_answer_known)
@@ -53,14 +54,15 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 		if (c->has_verdict)
 			totals->by_rule[c->verdict.rule]++;
 		totals->cut_off += c->is_cut_off;
-		totals->lost += c->state == VETO_GONE || c->state == VETO_LIVE;
+		totals->lost += c->state == VETO_GONE;
+		totals->stopped += c->state == VETO_LIVE || (outcome->is_stopped && c->state == VETO_WAITING);
 		totals->tokens += c->tokens;
 		totals->unusable += c->unusable;
 	}
 	totals->failed_rows += outcome->failed_rows;
 	totals->wall_ns += outcome->wall_ns;
 	totals->verify_ns += outcome->verify_ns;
-	totals->estimated_saved += estimate_saved(outcome);
+	estimate_saved(outcome, totals);
 }
 
 void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, const struct run_outcome *b)
@@ -84,28 +86,34 @@ static uint64_t sum_tokens(const struct run_outcome *outcome)
 	return tokens;
 }
 
-static const char *answer_text(const struct run_outcome *outcome)
-{
-	return outcome->candidate[outcome->choice.candidate].answer;
-}
-
 static const char *state_name(const struct run_candidate *c)
 {
 	if (is_stopped(c))
 		return is_rejected(c) ? "rejected" : "settled";
 	if (c->state == VETO_FINISHED)
 		return c->is_cut_off ? "cut_off" : "finished";
+	if (c->state == VETO_GONE)
+		return "lost";
 	return c->state == VETO_WAITING ? "waiting" : "stopped";
 }
 
 static void print_verdict_json(const struct run_args *args, const struct veto_verdict *v)
 {
-	printf(",\"verdict\":\"%s\",\"policy\":\"%s\"", v->kind == VETO_REJECT ? "REJECT" : "SETTLED",
+	printf("\"verdict\":\"%s\",\"policy\":\"%s\"", v->kind == VETO_REJECT ? "REJECT" : "SETTLED",
 		args->rule[v->rule].policy->name);
 	printf(",\"at_token\":%u", v->tokens);
 	if (v->kind == VETO_REJECT)
 		printf(",\"score\":\"%s\",\"score_q20\":%lld,\"threshold_q20\":%lld", veto_fields[v->field].name,
 			(long long)v->score, (long long)v->threshold);
+}
+
+static void print_shadows_json(const struct run_args *args, const struct run_outcome *outcome)
+{
+	for (uint32_t i = 0; i < outcome->shadows; i++) {
+		printf("%s{\"candidate\":%u,", i ? "," : "", outcome->shadow[i].candidate);
+		print_verdict_json(args, &outcome->shadow[i]);
+		printf("}");
+	}
 }
 
 static void print_candidates_json(const struct run_args *args, const struct run_outcome *outcome)
@@ -115,8 +123,10 @@ static void print_candidates_json(const struct run_args *args, const struct run_
 
 		printf("%s{\"candidate\":%u,\"state\":\"%s\",\"tokens\":%u,\"votes\":%s", i ? "," : "", i,
 			state_name(c), c->tokens, c->votes ? "true" : "false");
-		if (c->has_verdict)
+		if (c->has_verdict) {
+			printf(",");
 			print_verdict_json(args, &c->verdict);
+		}
 		if (c->has_answer) {
 			printf(",\"answer\":");
 			json_write_string(stdout, c->answer);
@@ -132,14 +142,16 @@ static void print_outcome_json(
 {
 	printf("\"answer\":");
 	if (outcome->has_choice)
-		json_write_string(stdout, answer_text(outcome));
+		json_write_string(stdout, outcome->candidate[outcome->choice.candidate].answer);
 	else
 		printf("null");
 	if (prompt->answer)
 		printf(",\"right\":%s", outcome->is_right ? "true" : "false");
-	printf(",\"settled\":%s,\"tokens\":%llu,\"shadow_verdicts\":%u,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"candidates\":[",
+	printf(",\"settled\":%s,\"tokens\":%llu,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"shadow\":[",
 		outcome->is_settled ? "true" : "false", (unsigned long long)sum_tokens(outcome),
-		outcome->shadow_verdicts, (unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
+		(unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
+	print_shadows_json(args, outcome);
+	printf("],\"candidates\":[");
 	print_candidates_json(args, outcome);
 	printf("]");
 }
@@ -159,39 +171,65 @@ static void print_prompt_json(const struct run_args *args, const struct prompt *
 	printf("}\n");
 }
 
+/* Text on one line of a terminal, whatever is in it. */
+static void print_plain(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+}
+
+static void print_answer(const struct run_outcome *outcome)
+{
+	if (!outcome->has_choice) {
+		printf("none");
+		return;
+	}
+	putchar('\'');
+	print_plain(outcome->candidate[outcome->choice.candidate].answer);
+	putchar('\'');
+}
+
 static void print_brief(const struct prompt *prompt, const struct run_outcome *outcome, const char *label)
 {
 	struct run_totals sums = {0};
 
 	run_totals_add(&sums, outcome, prompt->answer);
 	printf("%s", label);
-	if (outcome->has_choice)
-		printf("'%s'", answer_text(outcome));
-	else
-		printf("none");
-	printf("; kept %u", sums.kept);
+	print_answer(outcome);
 	if (prompt->answer)
 		printf(" (%s)", outcome->is_right ? "right" : "wrong");
+	printf("; kept %u", sums.kept);
+	if (sums.cut_off)
+		printf(" (%u cut off)", sums.cut_off);
 	if (sums.rejected)
 		printf(", rejected %u", sums.rejected);
 	if (sums.settled)
 		printf(", settled %u", sums.settled);
-	if (outcome->shadow_verdicts)
-		printf(", in shadow %u", outcome->shadow_verdicts);
+	if (sums.stopped)
+		printf(", stopped %u", sums.stopped);
+	if (sums.lost)
+		printf(", lost %u", sums.lost);
+	if (outcome->shadows)
+		printf(", in shadow %u", outcome->shadows);
 	printf(", %llu tokens", (unsigned long long)sums.tokens);
+}
+
+static void print_reason(const struct run_args *args, const struct veto_verdict *v)
+{
+	const struct veto_field_info *field = &veto_fields[v->field];
+
+	printf("    candidate %u %s at token %u by %s: %s%s %.4f, threshold %.4f\n", v->candidate,
+		v->is_shadow ? "in shadow rejected" : "rejected", v->tokens, args->rule[v->rule].policy->name,
+		field->sign < 0 ? "-" : "", field->name, (double)v->score / 0x1p20, (double)v->threshold / 0x1p20);
 }
 
 static void print_reasons(const struct run_args *args, const struct run_outcome *outcome)
 {
-	for (uint32_t i = 0; i < outcome->candidates; i++) {
-		const struct veto_verdict *v = &outcome->candidate[i].verdict;
-
-		if (!is_rejected(&outcome->candidate[i]))
-			continue;
-		printf("    candidate %u rejected at token %u by %s: %s%s %.4f, threshold %.4f\n", i, v->tokens,
-			args->rule[v->rule].policy->name, veto_fields[v->field].sign < 0 ? "-" : "",
-			veto_fields[v->field].name, (double)v->score / 0x1p20, (double)v->threshold / 0x1p20);
-	}
+	for (uint32_t i = 0; i < outcome->candidates; i++)
+		if (is_rejected(&outcome->candidate[i]))
+			print_reason(args, &outcome->candidate[i].verdict);
+	for (uint32_t i = 0; i < outcome->shadows; i++)
+		print_reason(args, &outcome->shadow[i]);
 }
 
 void run_report_prompt(const struct run_args *args, const struct prompt *prompt, const struct run_outcome *outcome,
@@ -200,7 +238,8 @@ void run_report_prompt(const struct run_args *args, const struct prompt *prompt,
 	if (args->is_json) {
 		print_prompt_json(args, prompt, outcome, full);
 	} else {
-		printf("%s: ", prompt->id);
+		print_plain(prompt->id);
+		printf(": ");
 		print_brief(prompt, outcome, "answer ");
 		if (full)
 			print_brief(prompt, full, " | without rejecting: ");
@@ -216,25 +255,33 @@ static double percent(double part, double whole) { return whole > 0 ? 100 * part
 static void print_totals_json(const struct run_totals *t)
 {
 	printf("\"prompts\":%u,\"known_answers\":%u,\"right\":%u,\"kept\":%u,\"rejected\":%u,\"settled\":%u,\"cut_off\":%u,"
-	       "\"stopped\":%u,\"tokens\":%llu,\"tokens_saved_estimate\":%.0f,\"unusable_rows\":%llu,\"failed_rows\":%llu,"
-	       "\"wall_s\":%.3f,\"scoring_s\":%.3f,\"scoring_share\":%.5f",
-		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->lost,
+	       "\"stopped\":%u,\"lost\":%u,\"tokens\":%llu,\"tokens_saved_estimate\":%.0f,\"unusable_rows\":%llu,"
+	       "\"failed_rows\":%llu,\"wall_s\":%.3f,\"scoring_s\":%.3f,\"scoring_share\":%.5f",
+		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->stopped, t->lost,
 		(unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
 		(unsigned long long)t->failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
+}
+
+static void print_counts(const struct run_totals *t)
+{
+	printf("%u prompt%s, %u candidates kept", t->prompts, t->prompts == 1 ? "" : "s", t->kept);
+	if (t->cut_off)
+		printf(" (%u cut off)", t->cut_off);
+	printf(", %u rejected, %u settled", t->rejected, t->settled);
+	if (t->lost)
+		printf(", %u lost", t->lost);
+	if (t->stopped)
+		printf(", %u stopped by you", t->stopped);
+	printf("\n");
 }
 
 static void print_totals(const struct run_args *args, const struct run_totals *t, const char *label)
 {
 	char rule[160];
 
-	printf("%s%u prompts, %u candidates kept, %u rejected, %u settled", label, t->prompts, t->kept, t->rejected,
-		t->settled);
-	if (t->cut_off)
-		printf(", %u cut off", t->cut_off);
-	if (t->lost)
-		printf(", %u stopped by you", t->lost);
-	printf("\n");
+	printf("%s", label);
+	print_counts(t);
 	for (uint32_t i = 0; i < args->rules; i++)
 		if (t->by_rule[i] && veto_rule_print(&args->rule[i], rule, sizeof(rule)) > 0)
 			printf("  %-8s by rule    %u: %s\n",
@@ -247,42 +294,61 @@ static void print_totals(const struct run_args *args, const struct run_totals *t
 		(double)t->verify_ns / 1e9, percent((double)t->verify_ns, (double)t->wall_ns));
 }
 
-static void print_saved(const struct run_totals *t, const struct run_totals *full)
+/* What stopping saved cannot be known without generating the rest. */
+static void print_estimate(const struct run_totals *t)
 {
-	if (!full && t->rejected + t->settled > 0)
-		printf("  tokens saved        about %.0f (an estimate: stopped candidates at the mean length of the finished ones of "
-		       "their prompt; --compare measures)\n",
-			t->estimated_saved);
-	else if (!full)
+	if (t->rejected + t->settled == 0) {
 		printf("  tokens saved        0\n");
-	else
-		printf("tokens saved by rejecting: %lld of %llu (%.1f %%)\n", (long long)(full->tokens - t->tokens),
-			(unsigned long long)full->tokens,
-			percent((double)full->tokens - (double)t->tokens, (double)full->tokens));
+		return;
+	}
+	printf("  tokens saved        about %.0f (an estimate: stopped candidates at the mean length of the finished ones of "
+	       "their prompt",
+		t->estimated_saved);
+	if (t->inestimable)
+		printf(", without %u prompt%s of which none finished", t->inestimable, t->inestimable == 1 ? "" : "s");
+	printf("; --compare measures)\n");
+}
+
+static void print_comparison(const struct run_totals *t, const struct run_totals *full, const struct run_totals *cut)
+{
+	printf("tokens saved by rejecting: %lld of %llu (%.1f %%)\n", (long long)(full->tokens - t->tokens),
+		(unsigned long long)full->tokens,
+		percent((double)full->tokens - (double)t->tokens, (double)full->tokens));
+	printf("texts of candidates finished in both that differ (the engine's arithmetic depends on the batch): %u of %u\n",
+		t->changed, t->compared);
+	if (cut->tokens)
+		printf("besides, the prompt that was interrupted: %llu tokens in %.2f s\n",
+			(unsigned long long)cut->tokens, (double)cut->wall_ns / 1e9);
+}
+
+static void print_summary_json(const struct run_totals *totals, const struct run_totals *full,
+	const struct run_totals *cut, bool is_interrupted)
+{
+	printf("{\"summary\":{");
+	print_totals_json(totals);
+	if (full) {
+		printf(",\"tokens_saved\":%lld,\"finished_in_both\":%u,\"text_changed\":%u,\"full\":{",
+			(long long)(full->tokens - totals->tokens), totals->compared, totals->changed);
+		print_totals_json(full);
+		printf("},\"interrupted_tokens\":%llu", (unsigned long long)cut->tokens);
+	}
+	printf(",\"interrupted\":%s}}\n", is_interrupted ? "true" : "false");
 }
 
 void run_report_totals(const struct run_args *args, const struct run_totals *totals, const struct run_totals *full,
-	bool is_interrupted)
+	const struct run_totals *cut, bool is_interrupted)
 {
 	if (args->is_json) {
-		printf("{\"summary\":{");
-		print_totals_json(totals);
-		if (full) {
-			printf(",\"tokens_saved\":%lld,\"finished_in_both\":%u,\"text_changed\":%u,\"full\":{",
-				(long long)(full->tokens - totals->tokens), totals->compared, totals->changed);
-			print_totals_json(full);
-			printf("}");
-		}
-		printf(",\"interrupted\":%s}}\n", is_interrupted ? "true" : "false");
+		print_summary_json(totals, full, cut, is_interrupted);
 		return;
 	}
 	if (is_interrupted)
 		printf("interrupted: what follows is the work so far\n");
 	print_totals(args, totals, full ? "rejecting: " : "");
-	if (full)
-		print_totals(args, full, "without rejecting: ");
-	print_saved(totals, full);
-	if (full)
-		printf("texts of candidates finished in both that differ (the engine's arithmetic depends on the batch): %u of %u\n",
-			totals->changed, totals->compared);
+	if (!full) {
+		print_estimate(totals);
+		return;
+	}
+	print_totals(args, full, "without rejecting: ");
+	print_comparison(totals, full, cut);
 }

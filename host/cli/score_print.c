@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scores as JSON, as a table, and their differences. */
 #include "score_print.h"
+#include "json.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -104,6 +105,8 @@ void score_print_table(const struct scored_row *row)
 }
 
 struct difference {
+	FILE *out;
+	bool is_json;
 	uint32_t row;
 	const char *uri_a, *uri_b;
 	unsigned count;
@@ -114,8 +117,17 @@ static void compare(struct difference *d, const char *field, int64_t a, int64_t 
 	if (a == b)
 		return;
 	d->count++;
-	printf("difference: row %" PRIu32 " %s: %" PRId64 " (%s), %" PRId64 " (%s)\n", d->row, field, a, d->uri_a, b,
-		d->uri_b);
+	if (!d->is_json) {
+		fprintf(d->out, "difference: row %" PRIu32 " %s: %" PRId64 " (%s), %" PRId64 " (%s)\n", d->row, field,
+			a, d->uri_a, b, d->uri_b);
+		return;
+	}
+	fprintf(d->out, "{\"difference\":{\"row\":%" PRIu32 ",\"field\":\"%s\",\"values\":[{\"device\":", d->row,
+		field);
+	json_write_string(d->out, d->uri_a);
+	fprintf(d->out, ",\"value\":%" PRId64 "},{\"device\":", a);
+	json_write_string(d->out, d->uri_b);
+	fprintf(d->out, ",\"value\":%" PRId64 "}]}}\n", b);
 }
 
 static void compare_record(struct difference *d, const struct veto_record *a, const struct veto_record *b)
@@ -130,10 +142,10 @@ static void compare_record(struct difference *d, const struct veto_record *a, co
 	compare(d, "t", (int64_t)a->t, (int64_t)b->t);
 }
 
-unsigned score_print_differences(
-	const struct scored_row *a, const char *uri_a, const struct scored_row *b, const char *uri_b)
+unsigned score_print_differences(FILE *out, bool is_json, const struct scored_row *a, const char *uri_a,
+	const struct scored_row *b, const char *uri_b)
 {
-	struct difference d = {a->index, uri_a, uri_b, 0};
+	struct difference d = {out, is_json, a->index, uri_a, uri_b, 0};
 	char name[40];
 
 	compare_record(&d, a->record, b->record);

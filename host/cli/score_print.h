@@ -5,6 +5,8 @@
 
 #include "veto.h"
 
+#include <stdio.h>
+
 /* Everything about one row. */
 struct scored_row {
 	const struct veto_rows *rows;
@@ -18,8 +20,8 @@ void score_print_json(const struct scored_row *row);
 void score_print_table_head(const struct veto_rows *rows);
 void score_print_table(const struct scored_row *row);
 
-/* Print where b, found by device uri_b, differs from a.  Returns how often. */
-unsigned score_print_differences(
-	const struct scored_row *a, const char *uri_a, const struct scored_row *b, const char *uri_b);
+/* Print where b, found by device uri_b, differs from a, a line a field: of text or JSON.  Returns how often. */
+unsigned score_print_differences(FILE *out, bool is_json, const struct scored_row *a, const char *uri_a,
+	const struct scored_row *b, const char *uri_b);
 
 #endif

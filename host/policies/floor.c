@@ -88,10 +88,8 @@ static int floor_check(const struct veto_values *values, uint32_t candidates, ch
 	uint32_t thresholds = values->count[FLOOR_THRESHOLD];
 
 	(void)candidates;
-	for (uint32_t i = 1; i < rungs; i++)
-		if (values->value[FLOOR_RUNGS][i] <= values->value[FLOOR_RUNGS][i - 1])
-			return param_fail(-EINVAL, why, "floor: rungs: %lld does not lie above %lld",
-				(long long)values->value[FLOOR_RUNGS][i], (long long)values->value[FLOOR_RUNGS][i - 1]);
+	if (policy_check_rungs("floor", values, FLOOR_RUNGS, why))
+		return -EINVAL;
 	if (thresholds != (rungs ? rungs : 1))
 		return param_fail(-EINVAL, why, "floor: %u values of threshold for %u rungs", thresholds, rungs);
 	return 0;
@@ -189,15 +187,14 @@ static int64_t lowest(const struct board *b, const struct rule *r, uint32_t cand
 }
 
 /* numpy's linear percentile of sorted[n] at 1 - keep, truncated toward 0. */
-static int64_t percentile(const int64_t *sorted, uint32_t n, int64_t keep_q20)
+static int64_t percentile(const int64_t *sorted, uint32_t n, struct ratio keep)
 {
-	int64_t position = (ONE_Q20 - keep_q20) * (int64_t)(n - 1);
-	int64_t i = position >> 20;
-	int64_t fraction = position & (ONE_Q20 - 1);
+	int64_t position = (keep.den - keep.num) * (int64_t)(n - 1);
+	int64_t i = position / keep.den, rest = position % keep.den;
 
-	if (fraction == 0)
+	if (rest == 0)
 		return sorted[i];
-	return (int64_t)(((__int128)sorted[i] * (ONE_Q20 - fraction) + (__int128)sorted[i + 1] * fraction) / ONE_Q20);
+	return (int64_t)(((__int128)sorted[i] * (keep.den - rest) + (__int128)sorted[i + 1] * rest) / keep.den);
 }
 
 static void sort(int64_t *v, uint32_t n)
@@ -230,7 +227,7 @@ static void window_floor_freeze(struct board *b, struct rule *r)
 	if (finished < (warmup + 1) / 2 || n == 0)
 		return;
 	sort(b->scratch, n);
-	r->threshold = percentile(b->scratch, n, value(r, WINDOW_KEEP));
+	r->threshold = percentile(b->scratch, n, ratio_of(value(r, WINDOW_KEEP)));
 	r->has_threshold = true;
 	for (uint32_t i = 0; i < warmup && !r->is_shadow; i++)
 		if (lowest(b, r, i) != NO_SCORE && lowest(b, r, i) < r->threshold)

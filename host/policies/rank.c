@@ -115,11 +115,7 @@ static void drop(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
 static int gate_check(const struct veto_values *values, uint32_t candidates, char *why)
 {
 	(void)candidates;
-	for (uint32_t i = 1; i < values->count[GATE_RUNGS]; i++)
-		if (values->value[GATE_RUNGS][i] <= values->value[GATE_RUNGS][i - 1])
-			return param_fail(-EINVAL, why, "gate: rungs: %lld does not lie above %lld",
-				(long long)values->value[GATE_RUNGS][i], (long long)values->value[GATE_RUNGS][i - 1]);
-	return 0;
+	return policy_check_rungs("gate", values, GATE_RUNGS, why);
 }
 
 static uint32_t gate_entries(const struct veto_values *values, uint32_t max_tokens)
@@ -181,7 +177,7 @@ static void gate_judge(struct board *b, struct rule *r, uint32_t first, uint32_t
 		score[i - first] = rung_score(b, r, i, rung, gate_find(r, rung));
 		ranked += score[i - first].low != NO_SCORE;
 	}
-	keep = ceil_ratio(ranked, r->rule.values.value[GATE_KEEP][0]);
+	keep = ceil_ratio(ranked, ratio_of(r->rule.values.value[GATE_KEEP][0]));
 	if (r->min_survivors > finished && keep < r->min_survivors - finished)
 		keep = r->min_survivors - finished;
 	if (ranked > keep)
@@ -242,7 +238,7 @@ static void speculative_judge(struct board *b, struct rule *r, uint32_t first, u
 			score[i - first] = r->window[(size_t)i * r->entries + c->tokens - 1];
 		ranked += score[i - first].low != NO_SCORE;
 	}
-	keep = ceil_ratio(ranked, ONE_Q20 - r->rule.values.value[SPECULATIVE_ALPHA][0]);
+	keep = ceil_ratio(ranked, ratio_of(ONE_Q20 - r->rule.values.value[SPECULATIVE_ALPHA][0]));
 	if (keep < r->min_survivors)
 		keep = r->min_survivors;
 	if (ranked > keep)

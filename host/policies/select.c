@@ -126,7 +126,7 @@ static int choose_heaviest(const struct board *b, struct veto_choice *out)
 	for (uint32_t i = 0; i < b->candidates; i++) {
 		const struct candidate *c = &b->candidate[i];
 
-		if (c->has_vote && c->answer && b->tally[c->same] > best.weight)
+		if (b->tally[c->same] > best.weight)
 			best = (struct veto_choice){i, c->answer, b->tally[c->same]};
 	}
 	if (best.weight == 0)
@@ -213,7 +213,7 @@ static int weighted_check(const struct veto_values *values, uint32_t candidates,
 static int weighted_select(struct board *b, struct rule *r, struct veto_choice *out)
 {
 	const struct veto_values *values = &r->rule.values;
-	uint32_t keep = ceil_ratio(find_means(b, r), values->value[WEIGHTED_TOP][0]);
+	uint32_t keep = ceil_ratio(find_means(b, r), ratio_of(values->value[WEIGHTED_TOP][0]));
 	int64_t highest = NO_SCORE;
 
 	clear_votes(b);
@@ -237,13 +237,16 @@ const struct policy_ops weighted_ops = {
 	.select = weighted_select,
 };
 
-/* The sum, not the mean, of the sampled tokens' log-probabilities. */
+/* The sum, not the mean, of the sampled tokens' log-probabilities; a token without one counts as the others' mean. */
 static int sharpening_select(struct board *b, struct rule *r, struct veto_choice *out)
 {
 	find_means(b, r);
-	for (uint32_t i = 0; i < b->candidates; i++)
+	for (uint32_t i = 0; i < b->candidates; i++) {
+		const struct sums *sums = &r->cell[i].sums;
+
 		if (b->scratch[i] != NO_SCORE)
-			b->scratch[i] = r->cell[i].sums.low;
+			b->scratch[i] = (int64_t)((__int128)sums->low * b->candidate[i].tokens / sums->usable);
+	}
 	return choose_highest(b, out);
 }
 

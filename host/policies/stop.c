@@ -86,6 +86,7 @@ static bool consensus_is_settled(struct board *b, struct rule *r)
 {
 	const struct veto_values *values = &r->rule.values;
 	bool is_weighted = values->value[CONSENSUS_WEIGHT][0] == WEIGHT_SCORE;
+	struct ratio threshold = ratio_of(values->value[CONSENSUS_THRESHOLD][0]);
 	int64_t total = 0, most = 0, answers = 0;
 
 	memset(b->tally, 0, b->candidates * sizeof(*b->tally));
@@ -104,7 +105,7 @@ static bool consensus_is_settled(struct board *b, struct rule *r)
 			most = b->tally[c->same];
 	}
 	return is_warm_up_over(b) && answers >= values->value[CONSENSUS_MIN_ANSWERS][0] && most > 0 &&
-	       (__int128)most * ONE_Q20 >= (__int128)total * values->value[CONSENSUS_THRESHOLD][0];
+	       (__int128)most * threshold.den >= (__int128)total * threshold.num;
 }
 
 const struct policy_ops consensus_ops = {

@@ -34,7 +34,6 @@ struct engine {
 	struct llama_context *context;
 	const struct llama_vocab *vocab;
 	uint32_t vocab_tokens;
-	uint32_t context_tokens; /* of the longest prompt that there is room for */
 	struct llama_batch batch;
 	llama_token_data *entries; /* [vocab_tokens] a row as samplers want it */
 
@@ -82,7 +81,12 @@ static int load_model(struct engine *e, char *why)
 {
 	const char *path = e->options.model;
 	struct llama_model_params params = llama_model_default_params();
+	size_t most = llama_max_parallel_sequences() - 1; /* one is the prompt's */
 
+	if (e->options.slots > most)
+		return param_fail(-EINVAL, why,
+			"%u candidates at a time: llama.cpp writes %zu at most; --cohort says how many at a time",
+			e->options.slots, most);
 	if (access(path, R_OK))
 		return param_fail(-EINVAL, why, "can't read the model '%s': %s", path, strerror(errno));
 	e->model = llama_model_load_from_file(path, params);
@@ -160,23 +164,29 @@ void engine_close(struct engine *e)
 
 uint32_t engine_vocab(const struct engine *e) { return e->vocab_tokens; }
 
-/* The prompt as a user's message in the model's chat format; as it is where the model has none. */
+bool engine_knows_template(const struct engine *e)
+{
+	const char *template = llama_model_chat_template(e->model, NULL);
+	struct llama_chat_message message = {"user", "x"};
+
+	return !template || llama_chat_apply_template(template, &message, 1, true, NULL, 0) >= 0;
+}
+
+/* The prompt as a user's message in the model's chat format; as it is where the model has none that is known. */
 static char *apply_template(const struct engine *e, const char *prompt)
 {
 	const char *template = llama_model_chat_template(e->model, NULL);
 	struct llama_chat_message message = {"user", prompt};
-	size_t room = 2 * strlen(prompt) + 1024;
-	char *text = malloc(room);
-	int32_t length = -1;
+	int32_t length = template ? llama_chat_apply_template(template, &message, 1, true, NULL, 0) : -1;
+	char *text;
 
+	if (length < 0)
+		return strdup(prompt);
+	text = malloc((size_t)length + 1);
 	if (!text)
 		return NULL;
-	if (template)
-		length = llama_chat_apply_template(template, &message, 1, true, text, (int32_t)room);
-	if (length < 0 || (size_t)length >= room)
-		snprintf(text, room, "%s", prompt);
-	else
-		text[length] = 0;
+	llama_chat_apply_template(template, &message, 1, true, text, length);
+	text[length] = 0;
 	return text;
 }
 
@@ -214,10 +224,7 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why)
 	struct llama_context_params params = llama_context_default_params();
 	long threads = e->options.threads ? (long)e->options.threads : sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (e->context && prompt_tokens <= e->context_tokens)
-		return 0;
 	*first_error = 0;
-	llama_free(e->context);
 	params.n_ctx = prompt_tokens + e->options.slots * e->options.max_tokens;
 	params.n_batch = (uint32_t)(e->options.slots > BATCH_TOKENS ? e->options.slots : BATCH_TOKENS);
 	params.n_ubatch = params.n_batch;
@@ -230,7 +237,6 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why)
 	if (!e->context)
 		return param_fail(-ENOMEM, why, "llama.cpp can't make a context of %u tokens for %u candidates: %s",
 			params.n_ctx, e->options.slots, first_error);
-	e->context_tokens = prompt_tokens;
 	return 0;
 }
 

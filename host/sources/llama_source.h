@@ -23,17 +23,22 @@ struct engine_options {
 };
 
 /* Load the model.
- *   -EINVAL  no model, one without logits, or a vocabulary over VETO_VOCAB_MAX; `why` says which */
+ *   -EINVAL  no model, one without logits, a vocabulary over VETO_VOCAB_MAX, or more slots than llama.cpp has sequences;
+ *            `why` says which */
 int engine_open(const struct engine_options *options, struct engine **out, char *why);
 void engine_close(struct engine *e);
 
 uint32_t engine_vocab(const struct engine *e);
 
+/* False: the model has a chat template that llama.cpp does not know, and prompts are taken as they are, as they are for
+ * a model without one. */
+bool engine_knows_template(const struct engine *e);
+
 /* The prompt's tokens, the model's chat template applied, in memory to be freed.
  *   -EINVAL  longer than the model's context less max_tokens */
 int engine_tokenize(const struct engine *e, const char *prompt, int32_t **tokens, uint32_t *count, char *why);
 
-/* Make room for prompts of so many tokens.  -ENOMEM */
+/* Make room for prompts of so many tokens, once.  -ENOMEM */
 int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why);
 
 /* Start on a prompt: its candidates are 0..candidates-1.  One prompt at a time; the source lives until the next start. */

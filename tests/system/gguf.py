@@ -1,5 +1,6 @@
 """Models for tests: `gguf.py make FILE ARCH VOCAB` writes a small one with random weights, `gguf.py spoil IN OUT TOKEN`
-copies one and makes the logit of TOKEN NaN (Q8_0, Q4_0 and Q4_1 embeddings that are also the output)."""
+copies one and makes the logit of TOKEN NaN (Q8_0, Q4_0 and Q4_1 embeddings that are also the output), and
+`gguf.py retemplate IN OUT` copies one and makes its chat template one that nobody knows."""
 
 import random
 import struct
@@ -135,8 +136,18 @@ def spoil(source, target, token):
     open(target, "wb").write(data)
 
 
+def retemplate(source, target):
+    data = bytearray(open(source, "rb").read())
+    start = data.index(b"tokenizer.chat_template") + len(b"tokenizer.chat_template") + 4
+    length = struct.unpack_from("<Q", data, start)[0]
+    data[start + 8:start + 8 + length] = data[start + 8:start + 8 + length].replace(b"im_", b"no_")
+    open(target, "wb").write(data)
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "make":
+    if sys.argv[1] == "retemplate":
+        retemplate(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "make":
         make(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         spoil(sys.argv[2], sys.argv[3], int(sys.argv[4]))

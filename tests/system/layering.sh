@@ -29,7 +29,7 @@ allow host/score.c -- veto.h
 allow host/fx1.[ch] -- veto.h fx1.h
 allow host/param.[ch] -- veto.h param.h
 allow host/npy.[ch] -- npy.h param.h
-allow host/hash.h --
+allow host/hash.h host/clock.h --
 allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h
 allow host/session.c -- veto.h policy.h param.h
 allow host/json.[ch] -- veto.h json.h param.h policy.h
@@ -38,9 +38,9 @@ allow host/device.c -- veto.h backend.h param.h
 allow drivers/*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
 allow host/verifier.c -- veto.h param.h
 # Programs see the library and themselves; only answers and texts of what they were told need more than veto.h.
-allow host/source.h host/play.c -- veto.h source.h
+allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h param.h hash.h
-allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h prompts.h rows_file.h run.h \
+allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
 	score_print.h
 
 # Foreign headers, each in one place.

@@ -54,12 +54,42 @@ run -p "$question" -n 6 --cohort 3 --max-tokens 24 --answer "$answer" --policy c
 equal "$(field 0 'd["settled"], any(c["state"] == "settled" for c in d["candidates"])' <"$work/a")" "(True, True)" "settled"
 # In shadow nothing is stopped.
 run -p "$question" -n 4 --max-tokens 8 --policy gate:rungs=2,shadow=1 --json >"$work/a"
-equal "$(field 0 'd["shadow_verdicts"], [c["state"] for c in d["candidates"] if c["state"] == "rejected"]' <"$work/a")" "(3, [])" "shadow"
+equal "$(field 0 'len(d["shadow"]), d["shadow"][0]["policy"], [c["state"] for c in d["candidates"] if c["state"] == "rejected"]' <"$work/a")" \
+	"(3, 'gate', [])" "shadow"
+expect "in shadow rejected at token 2 by gate: self_certainty " run -p "$question" -n 4 --max-tokens 4 --policy gate:rungs=2,shadow=1
+
+# What is drawn: at temperature 0, or from the likeliest token alone, always the same text; else texts that the seed decides.
+texts() { run -p "$question" -n 4 --max-tokens 6 --json "$@" | field 0 'sorted({c["text"] for c in d["candidates"]})'; }
+likeliest=$(texts --temperature 0)
+equal "$(python3 -c "print(len($likeliest))")" 1 "texts at temperature 0"
+equal "$(texts --temperature 3 --min-p 0 --top-p 0.00001)" "$likeliest" "texts of the likeliest token by top-p"
+equal "$(texts --temperature 3 --min-p 1)" "$likeliest" "texts of the likeliest token by min-p"
+drawn=$(texts --temperature 3 --min-p 0)
+equal "$(python3 -c "print(len($drawn))")" 4 "texts at temperature 3"
+equal "$(texts --temperature 3 --min-p 0)" "$drawn" "texts of the same seed"
+[ "$(texts --temperature 3 --min-p 0 --seed 4)" != "$drawn" ] || complain "another seed gives the same texts"
+
+# Candidates that are cut off have no answer; sums count what the candidates say.
+run -p "$question" -n 5 --max-tokens 8 --temperature 1.2 --json >"$work/a"
+equal "$(field 0 '[c for c in d["candidates"] if c["state"] == "cut_off" and "answer" in c], any(c["state"] == "cut_off" for c in d["candidates"])' <"$work/a")" \
+	"([], True)" "answers of candidates that are cut off"
+cut=$(field 0 'sum(c["state"] == "cut_off" for c in d["candidates"])' <"$work/a")
+equal "$(field 1 'd["summary"]["cut_off"], d["summary"]["scoring_s"] >= 0, d["summary"]["scoring_share"] > 0' <"$work/a")" "($cut, True, True)" "sums"
+# The chosen answer is judged, not the first candidate's.
+run --prompts "$work/prompts" -n 6 --max-tokens 16 --temperature 1.5 --answer "$answer" --json >"$work/a"
+equal "$(field 0 'd["right"] == (d["answer"] == "paris"), d["candidates"][0].get("answer") == "paris", d["right"]' <"$work/a")" \
+	"(True, False, True)" "right, and not by candidate 0"
+
+# A prompt of more tokens than a batch.
+expect "1 candidates kept" run -p "$(yes word | head -n 700 | tr '\n' ' ')" -n 1 --max-tokens 2
 
 # --compare generates the same seeds without rejecting.
 run -p "$question" -n 4 --max-tokens 12 --policy gate:rungs=2 --compare --json >"$work/a"
 equal "$(field 0 'd["tokens"] < d["full"]["tokens"]' <"$work/a")" True "tokens without rejecting"
 equal "$(field 1 'd["summary"]["tokens_saved"] == d["summary"]["full"]["tokens"] - d["summary"]["tokens"]' <"$work/a")" True "saved"
+run -p "$question" -n 4 --max-tokens 24 --policy gate:rungs=12,keep=0.75 --compare --json >"$work/a"
+equal "$(field 1 'd["summary"]["finished_in_both"], d["summary"]["text_changed"]' <"$work/a")" "$(field 0 \
+	'[(len(b), sum(x["text"] != y["text"] for x, y in b)) for b in [[(x, y) for x, y in zip(d["candidates"], d["full"]["candidates"]) if {x["state"], y["state"]} <= {"finished", "cut_off"}]]][0]' <"$work/a")" "texts that changed"
 expect "tokens saved by rejecting: " run -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2 --compare
 
 # --rows holds every row that was scored, and they score to what the session saw.
@@ -67,6 +97,13 @@ run -p "$question" -n 2 --max-tokens 6 --rows "$work/rows.npy" --policy floor:wi
 "$VETO" score --json "$work/rows.npy" >"$work/scores" || complain "the rows can't be scored"
 equal "$(wc -l <"$work/scores")" 2 "rows written"
 equal "$(field 0 'd["candidates"][1]["score_q20"]' <"$work/a")" "$(field 1 'd["self_certainty_q20"]' <"$work/scores")" "score of a row"
+
+# Rows that can't be written, and a closed standard output, whose place the rows must not take.
+cases=$((cases + 2))
+run -p "$question" -n 1 --max-tokens 2 --rows /dev/full >/dev/null 2>"$work/stderr" && complain "rows on a full device: exit code 0"
+grep -q "can't write '/dev/full': No space left" "$work/stderr" || complain "rows on a full device: $(cat "$work/stderr")"
+run -p "$question" -n 1 --max-tokens 2 --rows "$work/rows.npy" >&-
+"$VETO" score "$work/rows.npy" >/dev/null || complain "results were written into the rows"
 
 # Ctrl-C ends with the summary so far.
 cases=$((cases + 1))
@@ -82,6 +119,17 @@ wait $pid
 equal $? 1 "exit code after Ctrl-C"
 grep -q '^interrupted: ' "$work/stdout" || complain "Ctrl-C: no word of it: $(tail -n 5 "$work/stdout")"
 grep -q 'tokens generated' "$work/stdout" || complain "Ctrl-C: no summary: $(tail -n 5 "$work/stdout")"
+
+cases=$((cases + 1))
+"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --compare --rows "$work/rows.npy" >"$work/stdout" 2>"$work/stderr" &
+pid=$!
+for _ in $(seq 300); do
+	[ "$(stat -c %s "$work/rows.npy" 2>/dev/null || echo 0)" -gt 2000000 ] && break
+	sleep 0.1
+done
+kill -INT $pid
+wait $pid
+grep -q 'besides, the prompt that was interrupted: [1-9]' "$work/stdout" || complain "Ctrl-C in a comparison: $(tail -n 5 "$work/stdout")"
 
 # On a terminal: a line a candidate, redrawn.
 cases=$((cases + 1))
@@ -100,6 +148,8 @@ python3 "$gguf" make "$work/wide.gguf" llama 262145
 echo '{"prompt": "x", "answr": 1}' >"$work/key"
 printf '{"prompt": "x"}\n{"prompt": }\n' >"$work/json"
 printf '\n' >"$work/none"
+echo '{"prompt": ["a", "b"]}' >"$work/array"
+printf '{"prompt": "a"}\000{"prompt": "b"}\n' >"$work/nul"
 echo '{"policy": "gate", "keep": 2}' >"$work/gate.json"
 bad() { refuse 2 "$1" "$VETO" run -m "${@:2}"; }
 bad "can't read the model '$work/no.gguf'" "$work/no.gguf" -p x
@@ -109,17 +159,22 @@ bad "'$work/bert.gguf' has no logits" "$work/bert.gguf" -p x
 bad "'$work/wide.gguf' has a vocabulary of 262145 tokens: 1 to 262144" "$work/wide.gguf" -p x
 bad "exceeds the model's context of 8192" "$model" -p "$(yes word | head -n 9000 | tr '\n' ' ')"
 bad "exceeds the model's context of 8192" "$model" -p x --max-tokens 8192
-bad "$work/key:1: unknown key \"answr\"" "$model" --prompts "$work/key"
+bad "$work/key:1:17: unknown key \"answr\"" "$model" --prompts "$work/key"
 bad "$work/json:2:12: this is not JSON" "$model" --prompts "$work/json"
 bad "$work/none: there is no prompt in it" "$model" --prompts "$work/none"
+bad "$work/array:1:2: the value of \"prompt\" is neither text nor number" "$model" --prompts "$work/array"
+bad "$work/nul:1:16: a NUL can't stand in a text" "$model" --prompts "$work/nul"
+bad "can't read '$work'" "$model" --prompts "$work"
+bad "exceeds the model's context of 8192" "$model" -p "$(yes word | head -n 9000)"
+bad "300 candidates at a time: llama.cpp writes 255 at most; --cohort says how many at a time" "$model" -p x -n 300
 bad "can't open '$work/no-file'" "$model" --prompts "$work/no-file"
 bad "one of -p TEXT and --prompts FILE" "$model"
 bad "one of -p TEXT and --prompts FILE" "$model" -p x --prompts "$work/key"
 bad "-p: the prompt is empty" "$model" -p ""
 bad "--cohort 9 is above the 8 candidates" "$model" -p x --cohort 9
 bad "unknown policy 'gat'" "$model" -p x --policy gat
-bad "gate: keep=2: '2' is not a number from" "$model" -p x --policy gate:keep=2
-bad "$work/gate.json: gate: keep=2" "$model" -p x --policy "$work/gate.json"
+bad "gate: keep=2: '2' is not a number in the range above 0 to 1" "$model" -p x --policy gate:keep=2
+bad "$work/gate.json:1:20: gate: keep=2" "$model" -p x --policy "$work/gate.json"
 bad "can't open '$work/no.json'" "$model" -p x --policy "$work/no.json"
 bad "gate: score=subset_mass: the rows of this stream come without that score" "$model" -p x --policy gate:score=subset_mass
 bad "this policy selects; use --select" "$model" -p x --policy majority
@@ -139,4 +194,11 @@ python3 "$gguf" spoil "$model" "$work/nan.gguf" 40000
 expect "0 rejected" "$VETO" run -m "$work/nan.gguf" -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2
 equal "$(grep -c 'NaN or saturated logits (prompt 1' "$work/stderr")" 1 "warnings"
 grep -qE 'veto run: [0-9]+ rows had NaN' "$work/stderr" || complain "NaN rows are not counted"
+expect "1: " "$VETO" run -m "$work/nan.gguf" -p "$question" -n 2 --max-tokens 3 --policy window-floor:warmup=1,window=2
+grep -q 'too few warm-up candidates finished with a score' "$work/stderr" || complain "no word of a warm-up without a threshold"
+
+# A chat template that llama.cpp does not know: said once.
+python3 "$gguf" retemplate "$model" "$work/template.gguf"
+expect "1: " "$VETO" run -m "$work/template.gguf" -p "$question" -n 1 --max-tokens 3
+grep -q "does not know the model's chat template" "$work/stderr" || complain "no word of an unknown chat template"
 finish

