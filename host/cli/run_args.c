@@ -15,7 +15,7 @@ static const char help[] =
 	"  -p, --prompt TEXT    one prompt; the model's chat template is applied\n"
 	"      --prompts FILE   JSON Lines: {\"id\", \"prompt\", \"answer\"?}\n"
 	"  -n N                 candidates a prompt (default 8)\n"
-	"      --cohort K       write K candidates at a time, and compare them with each other (default: all)\n"
+	"      --cohort K       write K candidates at a time (255 at most), and compare them with each other (default: all)\n"
 	"      --policy P       rule that rejects or stops; several allowed: NAME, NAME:key=value,... or a JSON file\n"
 	"      --select S       rule that chooses the answer (default majority); see veto policies\n"
 	"      --answer A       where the answer stands: last-number, last-line (default), boxed, letter, regex:EXPRESSION\n"

@@ -131,9 +131,9 @@ kill -INT $pid
 wait $pid
 grep -q 'besides, the prompt that was interrupted: [1-9]' "$work/stdout" || complain "Ctrl-C in a comparison: $(tail -n 5 "$work/stdout")"
 
-# On a terminal: a line a candidate, redrawn.
+# On a terminal: a line a candidate, redrawn. %q quotes for bash: script starts $SHELL, or sh where it is unset.
 cases=$((cases + 1))
-script -qec "$(printf '%q ' "$VETO" run -m "$model" -p $'What is the capital\nof France?' -n 3 --max-tokens 40 --temperature 1.5)" \
+SHELL=$BASH script -qec "$(printf '%q ' "$VETO" run -m "$model" -p $'What is the capital\nof France?' -n 3 --max-tokens 40 --temperature 1.5)" \
 	/dev/null >"$work/screen" </dev/null
 grep -q 'What is the capital of France?' "$work/screen" || complain "the prompt is not shown on one line"
 grep -q '   2 writing .* tokens  self-certainty' "$work/screen" || complain "no live line of candidate 2"
