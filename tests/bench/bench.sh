@@ -6,16 +6,18 @@ build=$1
 quick=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
 json=$build/bench.jsonl
+python=$build/venv/bin/python # of the peers: it has numpy; one that has torch, too, comes first
+if python3 -c 'import numpy, torch' 2>/dev/null; then python=python3; fi
 
 echo "machine: $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, $(uname -sr)"
 echo "bench: step 2 of the arithmetic on every input"
 "$build/bin/check_conversion" ${quick:+"$quick"}
 echo "bench: rows of logits"
-"$build/bin/bench_score" --json "$json" --python "$build/venv/bin/python" ${quick:+"$quick"}
+"$build/bin/bench_score" --json "$json" --python "$python" ${quick:+"$quick"}
 if [ -x "$build/bin/veto" ] && "$build/bin/veto" run --help >/dev/null 2>&1; then
 	echo
 	echo "bench: share of a run spent in scoring"
 	model=${MODEL:-$("$here/../../host/setup.sh" model)}
-	"$build/venv/bin/python" "$here/share.py" "$build/bin/veto" "$model" "$json" ${quick:+"$quick"}
+	python3 "$here/share.py" "$build/bin/veto" "$model" "$json" ${quick:+"$quick"}
 fi
 echo "bench: done; results are in $json"

@@ -25,7 +25,7 @@ static void start_child(const char *python, const char *file, const int to[2], c
 
 void start_peers(struct peers *p, const char *python, const char *data)
 {
-	char file[] = "/dev/shm/bench_score.XXXXXX", line[64] = "";
+	char file[] = "/dev/shm/bench_score.XXXXXX", line[128] = "";
 	int fd = mkstemp(file), to[2], from[2];
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
 
@@ -43,6 +43,7 @@ void start_peers(struct peers *p, const char *python, const char *data)
 	if (fgets(line, sizeof(line), p->out)) {
 		p->has_numpy = strstr(line, "numpy") != NULL;
 		p->has_torch = strstr(line, "torch") != NULL;
+		printf("peers: %s", line);
 	}
 	unlink(file);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same reductions in numpy and torch on one thread: started by bench_score, which sends "PEER COLS" lines.
 
-Usage: peers.py FILE, of fp32 logits.  First answers with a line of the peers that are installed; then each line with
+Usage: peers.py FILE, of fp32 logits.  First answers with a line of the peers that are installed, with versions; then each line with
 the seconds that the rows took, their number, and the log-sum-exp of the first.
 """
 
@@ -13,12 +13,12 @@ SECONDS = 0.4  # of work for each answer
 
 
 def load_peers(path):
-    """The peers that can be imported, by name: a function of the logits as an array of rows."""
-    peers = {}
+    """The peers that can be imported, by name: a function of a row; their versions; the logits."""
+    peers, versions = {}, []
     try:
         import numpy
     except ImportError:
-        return peers, None
+        return peers, versions, None
     logits = numpy.fromfile(path, dtype=numpy.float32)
 
     def with_numpy(row):
@@ -28,10 +28,11 @@ def load_peers(path):
         return best + numpy.log(total), e.dot(row) / total, row.mean(), best
 
     peers["numpy"] = with_numpy
+    versions.append("numpy " + numpy.__version__)
     try:
         import torch
     except ImportError:
-        return peers, logits
+        return peers, versions, logits
     torch.set_num_threads(1)
 
     def with_torch(row):
@@ -40,15 +41,16 @@ def load_peers(path):
         return lse, torch.dot(torch.exp(row - lse), row), row.mean(), row.max()
 
     peers["torch"] = with_torch
-    return peers, logits
+    versions.append("torch " + torch.__version__)
+    return peers, versions, logits
 
 
 def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    peers, logits = load_peers(sys.argv[1])
-    print(" ".join(peers), flush=True)
+    peers, versions, logits = load_peers(sys.argv[1])
+    print(", ".join(versions), flush=True)
     at = 0
     for line in sys.stdin:
         name, cols = line.split()
