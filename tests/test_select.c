@@ -229,6 +229,31 @@ static void rejected_candidates_do_not_vote(void **state)
 	veto_session_free(s);
 }
 
+/* Means 6, 5, 4; candidate 0 has the best one, but its lowest window, 1, lies below the median of 1 and 5. */
+static void candidates_that_lost_their_vote_have_no_rank(void **state)
+{
+	static const double tokens[2][2] = {{11, 1}, {5, 5}};
+	struct veto_session *s = prompt_new(
+		"window-floor:window=1,warmup=2,keep=0.5,min_survivors=0,score=self_certainty borda:p=1 best weighted", 3, 0,
+		100);
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		prompt_open(s, i);
+		prompt_tokens(s, i, tokens[i], 2);
+		prompt_close(s, i, 1 + i);
+	}
+	prompt_round(s);
+	prompt_open(s, 2);
+	prompt_token(s, 2, 4);
+	prompt_close(s, 2, 3);
+	prompt_round(s);
+	for (uint32_t rule = 1; rule <= 3; rule++)
+		assert_int_equal(prompt_select(s, rule).answer, 2);
+	assert_int_equal(prompt_select(s, 1).weight, 2 << 20);
+	veto_session_free(s);
+}
+
 static void without_an_answer_there_is_no_choice(void **state)
 {
 	struct veto_session *s = prompt_new("majority best weighted borda sharpening gate", 1, 0, 100);
@@ -262,6 +287,7 @@ int main(void)
 		cmocka_unit_test(sharpening_takes_a_token_without_a_score_for_an_average_one),
 		cmocka_unit_test(rejected_candidates_have_no_rank),
 		cmocka_unit_test(rejected_candidates_do_not_vote),
+		cmocka_unit_test(candidates_that_lost_their_vote_have_no_rank),
 		cmocka_unit_test(without_an_answer_there_is_no_choice),
 	};
 
