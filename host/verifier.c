@@ -148,10 +148,7 @@ static int reap(struct veto_verifier *v, int64_t timeout_ns)
 	p = (struct pending *)(uintptr_t)done.tag;
 	p->stream->unscored--;
 	p->stream->counts.device_ns += done.device_ns;
-	if (done.status) {
-		p->stream->counts.failed_rows++;
-		memset(&p->event.score, 0, sizeof(p->event.score));
-	}
+	p->stream->counts.failed_rows += done.status != 0;
 	return 0;
 }
 
@@ -211,6 +208,7 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 	*p = (struct pending){.stream = s, .event = *event, .token = VETO_NO_TOKEN};
 	if (payload && payload->row) {
 		p->token = payload->token;
+		memset(&p->event.score, 0, sizeof(p->event.score)); /* and so it stays if the job fails */
 		err = submit(s, p, payload->row);
 	}
 	if (err) {

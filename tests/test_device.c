@@ -237,11 +237,10 @@ static struct prompt open_prompt(const char *text)
 
 static void push_row(struct prompt *p, uint32_t candidate)
 {
+	struct veto_event event = {.kind = VETO_TOKEN, .candidate = candidate, .score = {.has = 1U << VETO_LSE}};
 	struct veto_payload payload = {.row = row, .token = 1};
 
-	assert_int_equal(
-		veto_stream_push(p->stream, &(struct veto_event){.kind = VETO_TOKEN, .candidate = candidate}, &payload),
-		0);
+	assert_int_equal(veto_stream_push(p->stream, &event, &payload), 0);
 }
 
 static void close_prompt(struct prompt *p)

@@ -116,8 +116,10 @@ static void an_event_out_of_place_is_reported_and_the_round_ends(void **state)
 
 	(void)state;
 	push(s, VETO_CLOSE, 0, NULL); /* never opened */
+	push(s, VETO_TOKEN, 0, NULL);
 	push(s, VETO_OPEN, 1, NULL);
 	assert_int_equal(veto_stream_round(s, -1), -EINVAL);
+	assert_null(veto_stream_score(s, 0));
 	assert_false(veto_session_may_start(veto_stream_session(s), 1));
 	veto_stream_close(s);
 	veto_verifier_close(v);
