@@ -85,13 +85,13 @@ static void warn_nan(struct run *run, const struct source_item *items, uint32_t 
 	for (uint32_t i = 0; i < count && !run->has_warned_nan; i++) {
 		const struct veto_score *score = veto_stream_score(run->stream, items[i].event.candidate);
 
-		if (items[i].event.kind != VETO_TOKEN || !score || !(score->flags & (VETO_NAN | VETO_SATURATED)))
+		if (items[i].event.kind != VETO_TOKEN || !score || !score->flags)
 			continue;
 		run->has_warned_nan = true;
 		run_view_clear(run->view);
 		say("run",
-			"warning: the model gave a row with NaN or saturated logits (prompt %s, candidate %u): such rows "
-			"are counted and not used",
+			"warning: the model gave a row with NaN, saturated or no logits (prompt %s, candidate %u): such "
+			"rows are counted and not used",
 			run->prompt->id, items[i].event.candidate);
 	}
 }
@@ -108,7 +108,7 @@ static void update_candidates(struct run *run)
 		c->tokens = info.tokens;
 		c->unusable = info.unusable;
 		c->votes = info.votes;
-		c->is_cut_off = info.state == VETO_FINISHED && !c->has_answer && info.tokens == run->args->max_tokens;
+		c->is_cut_off = engine_is_cut_off(run->engine, i);
 		if (score)
 			c->score = *score;
 	}
@@ -263,6 +263,18 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 	return err;
 }
 
+static void report_unusable(const struct sums *sums)
+{
+	uint64_t failed = sums->ruled.failed_rows + sums->full.failed_rows + sums->cut.failed_rows;
+	uint64_t unusable = sums->ruled.unusable + sums->full.unusable + sums->cut.unusable - failed;
+
+	if (failed)
+		say("run", "%llu rows could not be scored: their tokens counted without a score",
+			(unsigned long long)failed);
+	if (unusable)
+		say("run", "%llu rows had NaN, saturated or no logits and were not used", (unsigned long long)unusable);
+}
+
 static int run_prompts(struct run *run)
 {
 	struct sums sums = {0};
@@ -270,16 +282,13 @@ static int run_prompts(struct run *run)
 
 	for (uint32_t i = 0; i < run->prompts.count && !err && !is_interrupted; i++)
 		err = run_prompt(run, i, &sums);
-	if (err && err != -EINTR)
-		say("run", "%s", err == -EIO ? "llama.cpp could not decode" : strerror(-err));
+	if (err == -EIO)
+		say("run", "llama.cpp could not decode: %s", engine_error());
+	else if (err && err != -EINTR)
+		say("run", "%s", strerror(-err));
 	run_report_totals(
 		run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, &sums.cut, is_interrupted);
-	if (sums.ruled.failed_rows)
-		say("run", "%llu rows could not be scored: their tokens counted without a score",
-			(unsigned long long)sums.ruled.failed_rows);
-	if (sums.ruled.unusable)
-		say("run", "%llu rows had NaN or saturated logits and were not used",
-			(unsigned long long)sums.ruled.unusable);
+	report_unusable(&sums);
 	return err || is_interrupted ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -301,14 +310,37 @@ static int read_prompts(struct run *run, char *why)
 	return err ? err : engine_reserve(run->engine, longest, why);
 }
 
+/* The token count at which a rejecting rule can speak first, by its parameters `rungs` and `window`; 0: any. */
+static int64_t first_token(const struct veto_rule *rule)
+{
+	const struct veto_param *param = rule->policy->param;
+	int64_t first = 0;
+
+	for (size_t i = 0; rule->policy->role == VETO_REJECTS && param[i].name; i++) {
+		if (strcmp(param[i].name, "rungs") == 0 && rule->values.count[i] > 0)
+			return rule->values.value[i][0];
+		if (strcmp(param[i].name, "window") == 0)
+			first = rule->values.value[i][0];
+	}
+	return first;
+}
+
 /* The rules are tried before the model is loaded. */
 static int check_rules(struct run *run, char *why)
 {
+	const struct run_args *args = run->args;
 	int err = open_stream(run, 0, 1, why);
 
-	if (!err)
-		veto_stream_close(run->stream);
-	return err;
+	if (err)
+		return err;
+	veto_stream_close(run->stream);
+	for (uint32_t i = 0; i < args->rules; i++)
+		if (first_token(&args->rule[i]) > args->max_tokens)
+			say("run",
+				"warning: %s can reject nobody: its first look is at token %lld, and candidates have %u at "
+				"most (--max-tokens)",
+				args->rule[i].policy->name, (long long)first_token(&args->rule[i]), args->max_tokens);
+	return 0;
 }
 
 static int open_run(struct run *run, char *why)

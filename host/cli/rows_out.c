@@ -14,7 +14,8 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 
 	if (!file)
 		return param_fail(-EINVAL, why, "can't write '%s': %s", path, strerror(errno));
-	if (npy_write_header(file, 0, cols) || fflush(file)) {
+	setvbuf(file, NULL, _IONBF, 0);
+	if (npy_write_header(file, 0, cols)) {
 		param_say(why, "can't write '%s': %s", path, strerror(errno));
 		fclose(file);
 		return -EINVAL;
@@ -23,39 +24,35 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 	return 0;
 }
 
-void rows_out_write(struct rows_out *out, const void *row)
+/* The row, then the header with its number, so that the file is whole whenever the process ends. */
+static int append(struct rows_out *out, const void *row)
 {
-	if (out->err)
-		return;
-	if (fwrite(row, out->cols * sizeof(float), 1, out->file) == 1 && fflush(out->file) == 0)
-		out->rows++;
-	else
-		out->err = errno;
+	if (fwrite(row, out->cols * sizeof(float), 1, out->file) != 1 || fseek(out->file, 0, SEEK_SET) ||
+		npy_write_header(out->file, out->rows + 1, out->cols) || fseek(out->file, 0, SEEK_END))
+		return -errno;
+	out->rows++;
+	return 0;
 }
 
-/* The header gets the number of rows, and half a row goes. */
-static int finish(struct rows_out *out)
+void rows_out_write(struct rows_out *out, const void *row)
 {
-	off_t bytes = (off_t)(NPY_HEADER_BYTES + out->rows * out->cols * sizeof(float));
-
-	clearerr(out->file);
-	if (fseek(out->file, 0, SEEK_SET) || npy_write_header(out->file, out->rows, out->cols) || fflush(out->file))
-		return -EIO;
-	return out->err && ftruncate(fileno(out->file), bytes) ? -EIO : 0;
+	if (!out->err)
+		out->err = append(out, row);
 }
 
 int rows_out_close(struct rows_out *out, char *why)
 {
-	int err;
+	off_t whole = (off_t)(NPY_HEADER_BYTES + out->rows * out->cols * sizeof(float));
+	int err = 0;
 
 	if (!out->file)
 		return 0;
-	err = finish(out);
 	if (out->err)
 		err = param_fail(-EIO, why, "can't write '%s': %s; it holds the first %llu rows", out->path,
-			strerror(out->err), (unsigned long long)out->rows);
-	else if (err)
-		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));
+			strerror(-out->err), (unsigned long long)out->rows);
+	if (out->err && ftruncate(fileno(out->file), whole))
+		err = param_fail(-EIO, why, "can't write '%s', and half a row stands at its end: %s", out->path,
+			strerror(errno));
 	if (fclose(out->file) && !err)
 		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));
 	out->file = NULL;

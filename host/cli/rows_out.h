@@ -11,7 +11,7 @@ struct rows_out {
 	FILE *file;
 	uint64_t rows;
 	uint32_t cols;
-	int err; /* of the first row that could not be written; later ones are left out */
+	int err; /* negative errno of the first row that could not be written; later ones are left out */
 };
 
 /* -EINVAL: can't be written */

@@ -51,7 +51,7 @@ void run_outcome_free(struct run_outcome *outcome);
 
 /* Sums over the prompts. */
 struct run_totals {
-	uint32_t prompts, known, right, kept, rejected, settled, cut_off, lost, stopped;
+	uint32_t prompts, known, right, kept, rejected, settled, cut_off, voteless, lost, stopped;
 	uint32_t by_rule[VETO_RULES_MAX]; /* stopped candidates, as in args->rule */
 	uint64_t tokens, unusable, failed_rows, wall_ns, verify_ns;
 	double estimated_saved; /* tokens */

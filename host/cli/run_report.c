@@ -48,12 +48,13 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 	for (uint32_t i = 0; i < outcome->candidates; i++) {
 		const struct run_candidate *c = &outcome->candidate[i];
 
-		totals->kept += c->state == VETO_FINISHED && c->votes;
+		totals->kept += c->votes;
+		totals->cut_off += c->votes && c->is_cut_off;
+		totals->voteless += c->state == VETO_FINISHED && !c->votes;
 		totals->rejected += is_rejected(c);
 		totals->settled += is_stopped(c) && !is_rejected(c);
 		if (c->has_verdict)
 			totals->by_rule[c->verdict.rule]++;
-		totals->cut_off += c->is_cut_off;
 		totals->lost += c->state == VETO_GONE;
 		totals->stopped += c->state == VETO_LIVE || (outcome->is_stopped && c->state == VETO_WAITING);
 		totals->tokens += c->tokens;
@@ -205,6 +206,8 @@ static void print_brief(const struct prompt *prompt, const struct run_outcome *o
 		printf(", rejected %u", sums.rejected);
 	if (sums.settled)
 		printf(", settled %u", sums.settled);
+	if (sums.voteless)
+		printf(", without a vote %u", sums.voteless);
 	if (sums.stopped)
 		printf(", stopped %u", sums.stopped);
 	if (sums.lost)
@@ -255,9 +258,9 @@ static double percent(double part, double whole) { return whole > 0 ? 100 * part
 static void print_totals_json(const struct run_totals *t)
 {
 	printf("\"prompts\":%u,\"known_answers\":%u,\"right\":%u,\"kept\":%u,\"rejected\":%u,\"settled\":%u,\"cut_off\":%u,"
-	       "\"stopped\":%u,\"lost\":%u,\"tokens\":%llu,\"tokens_saved_estimate\":%.0f,\"unusable_rows\":%llu,"
+	       "\"voteless\":%u,\"stopped\":%u,\"lost\":%u,\"tokens\":%llu,\"tokens_saved_estimate\":%.0f,\"unusable_rows\":%llu,"
 	       "\"failed_rows\":%llu,\"wall_s\":%.3f,\"scoring_s\":%.3f,\"scoring_share\":%.5f",
-		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->stopped, t->lost,
+		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->voteless, t->stopped, t->lost,
 		(unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
 		(unsigned long long)t->failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
@@ -269,6 +272,8 @@ static void print_counts(const struct run_totals *t)
 	if (t->cut_off)
 		printf(" (%u cut off)", t->cut_off);
 	printf(", %u rejected, %u settled", t->rejected, t->settled);
+	if (t->voteless)
+		printf(", %u finished without a vote", t->voteless);
 	if (t->lost)
 		printf(", %u lost", t->lost);
 	if (t->stopped)
@@ -278,7 +283,7 @@ static void print_counts(const struct run_totals *t)
 
 static void print_totals(const struct run_args *args, const struct run_totals *t, const char *label)
 {
-	char rule[160];
+	char rule[1024];
 
 	printf("%s", label);
 	print_counts(t);

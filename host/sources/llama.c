@@ -21,6 +21,7 @@ struct writer {
 	enum { WAITING, WRITING, ENDED } state;
 	uint32_t slot;
 	uint32_t tokens;
+	bool is_cut_off; /* at max_tokens */
 	llama_token last;
 	int32_t batch_index; /* of its row in the last decode */
 	char *text;
@@ -190,12 +191,22 @@ static char *apply_template(const struct engine *e, const char *prompt)
 	return text;
 }
 
+/* How many bytes of it a message shows: whole characters. */
+static int32_t shorten(const char *text)
+{
+	int32_t length = (int32_t)strnlen(text, 40);
+
+	while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+		length--;
+	return length;
+}
+
 int engine_tokenize(const struct engine *e, const char *prompt, int32_t **tokens, uint32_t *count, char *why)
 {
 	uint32_t limit = (uint32_t)llama_model_n_ctx_train(e->model);
 	char *text = apply_template(e, prompt);
 	int32_t *list = NULL;
-	int32_t n = 0;
+	int32_t n = 0, shown = shorten(prompt);
 
 	if (text) {
 		n = -llama_tokenize(e->vocab, text, (int32_t)strlen(text), NULL, 0, true, true);
@@ -208,10 +219,10 @@ int engine_tokenize(const struct engine *e, const char *prompt, int32_t **tokens
 		return param_fail(-ENOMEM, why, "out of memory");
 	if (n < 1 || (uint64_t)n + e->options.max_tokens > limit) {
 		free(list);
-		return n < 1 ? param_fail(-EINVAL, why, "the prompt '%.40s' has no tokens", prompt)
+		return n < 1 ? param_fail(-EINVAL, why, "the prompt '%.*s' has no tokens", shown, prompt)
 			     : param_fail(-EINVAL, why,
-				       "the prompt '%.40s...' has %d tokens; with %u more it exceeds the model's context of %u",
-				       prompt, n, e->options.max_tokens, limit);
+				       "the prompt '%.*s%s' has %d tokens; with %u more it exceeds the model's context of %u",
+				       shown, prompt, prompt[shown] ? "..." : "", n, e->options.max_tokens, limit);
 	}
 	*tokens = list;
 	*count = (uint32_t)n;
@@ -291,6 +302,10 @@ const char *engine_text(const struct engine *e, uint32_t candidate)
 
 	return w->text ? w->text : "";
 }
+
+bool engine_is_cut_off(const struct engine *e, uint32_t candidate) { return e->writer[candidate].is_cut_off; }
+
+const char *engine_error(void) { return *first_error ? first_error : "it does not say why"; }
 
 static void batch_add(
 	struct llama_batch *batch, llama_token token, uint32_t position, uint32_t sequence, bool wants_row)
@@ -431,19 +446,20 @@ static int write_token(struct engine *e, uint32_t i, struct source_item *items, 
 	if (!row)
 		return -EIO;
 	w->last = sample(e, w, row);
+	w->tokens++;
+	items[(*count)++] = (struct source_item){
+		.event = {.kind = VETO_TOKEN, .candidate = i},
+		.payload = {.row = row, .token = w->last < 0 ? VETO_NO_TOKEN : (uint32_t)w->last},
+	};
 	if (w->last < 0) {
 		items[(*count)++] = (struct source_item){.event = {.kind = VETO_LOST, .candidate = i}};
 		stop_writing(e, w);
 		return 0;
 	}
-	w->tokens++;
-	items[(*count)++] = (struct source_item){
-		.event = {.kind = VETO_TOKEN, .candidate = i},
-		.payload = {.row = row, .token = (uint32_t)w->last},
-	};
 	is_end = llama_vocab_is_eog(e->vocab, w->last);
 	err = is_end ? 0 : append_text(e, w, w->last);
-	if (err || (!is_end && w->tokens < e->options.max_tokens))
+	w->is_cut_off = !is_end && w->tokens == e->options.max_tokens;
+	if (err || !(is_end || w->is_cut_off))
 		return err;
 	items[(*count)++] = (struct source_item){.event = {.kind = VETO_CLOSE, .candidate = i}};
 	if (is_end)

@@ -47,5 +47,10 @@ int engine_start(struct engine *e, const char *prompt, const int32_t *tokens, ui
 
 /* What a candidate of the current prompt has written. */
 const char *engine_text(const struct engine *e, uint32_t candidate);
+/* Whether it had to end at max_tokens. */
+bool engine_is_cut_off(const struct engine *e, uint32_t candidate);
+
+/* llama.cpp's first word on what failed. */
+const char *engine_error(void);
 
 #endif

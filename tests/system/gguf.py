@@ -1,7 +1,8 @@
-"""Models for tests: `gguf.py make FILE ARCH VOCAB` writes a small one with random weights, `gguf.py spoil IN OUT TOKEN`
-copies one and makes the logit of TOKEN NaN (Q8_0, Q4_0 and Q4_1 embeddings that are also the output), and
+"""Models for tests: `gguf.py make FILE ARCH VOCAB` writes a small one with random weights, `gguf.py spoil IN OUT [TOKEN]`
+copies one and makes every logit NaN, or that of TOKEN (Q8_0, Q4_0 and Q4_1 embeddings that are also the output), and
 `gguf.py retemplate IN OUT` copies one and makes its chat template one that nobody knows."""
 
+import math
 import random
 import struct
 import sys
@@ -121,18 +122,20 @@ def spoil(source, target, token):
     for _ in range(entries):
         reader.text()
         reader.skip(reader.take("I"))
-    found = None
+    found = {}
     for _ in range(tensors):
         name = reader.text()
         dims = [reader.take("Q") for _ in range(reader.take("I"))]
-        kind, offset = reader.take("IQ")
-        if name == "output.weight" or (name == "token_embd.weight" and not found):
-            found = (dims, kind, offset)
-    dims, kind, offset = found
-    block_values, block_bytes = TYPE_SIZES[kind]
-    row_bytes = dims[0] // block_values * block_bytes
-    start = (reader.at + 31) // 32 * 32 + offset + token * row_bytes
-    data[start:start + 2] = struct.pack("<H", 0x7E00)
+        found[name] = (dims, *reader.take("IQ"))
+    start = (reader.at + 31) // 32 * 32
+    if token is None:
+        start += found["output_norm.weight"][2]
+        data[start:start + 4] = struct.pack("<f", 1e38)
+    else:
+        dims, kind, offset = found.get("output.weight", found["token_embd.weight"])
+        block_values, block_bytes = TYPE_SIZES[kind]
+        start += offset + token * (dims[0] // block_values * block_bytes)
+        data[start:start + 2] = struct.pack("<e", math.nan)
     open(target, "wb").write(data)
 
 
@@ -150,4 +153,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "make":
         make(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
-        spoil(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        spoil(sys.argv[2], sys.argv[3], int(sys.argv[4]) if len(sys.argv) > 4 else None)

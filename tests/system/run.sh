@@ -49,6 +49,8 @@ expect "39 rejected" run -p "Tell me about the history of Rome." -n 40 --cohort 
 # The others wait for the warm-up, and then they run.
 run -p "$question" -n 4 --max-tokens 8 --policy window-floor:window=2,warmup=2,keep=0 --json >"$work/a"
 equal "$(field 0 '[c["tokens"] > 0 for c in d["candidates"]]' <"$work/a")" "[True, True, True, True]" "warm-up"
+equal "$(field 1 '[d["summary"]["kept"] + d["summary"]["rejected"], d["summary"]["voteless"], d["summary"]["cut_off"] <= d["summary"]["kept"]]' <"$work/a")" \
+	"[3, 1, True]" "counts after a warm-up"
 # Settled candidates are stopped.
 run -p "$question" -n 6 --cohort 3 --max-tokens 24 --answer "$answer" --policy consensus:min_answers=2,weight=none --json >"$work/a"
 equal "$(field 0 'd["settled"], any(c["state"] == "settled" for c in d["candidates"])' <"$work/a")" "(True, True)" "settled"
@@ -131,6 +133,17 @@ kill -INT $pid
 wait $pid
 grep -q 'besides, the prompt that was interrupted: [1-9]' "$work/stdout" || complain "Ctrl-C in a comparison: $(tail -n 5 "$work/stdout")"
 
+# Whatever ends it, the rows written so far are there.
+"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --rows "$work/rows.npy" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 300); do
+	[ "$(stat -c %s "$work/rows.npy" 2>/dev/null || echo 0)" -gt 2000000 ] && break
+	sleep 0.1
+done
+kill -KILL $pid
+wait $pid 2>/dev/null
+expect '"row":9,' "$VETO" score --json "$work/rows.npy"
+
 # On a terminal: a line a candidate, redrawn. %q quotes for bash: script starts $SHELL, or sh where it is unset.
 cases=$((cases + 1))
 SHELL=$BASH script -qec "$(printf '%q ' "$VETO" run -m "$model" -p $'What is the capital\nof France?' -n 3 --max-tokens 40 --temperature 1.5)" \
@@ -192,10 +205,15 @@ refuse 2 "unknown option '--polcy'" "$VETO" run --polcy x
 # Rows with NaN: counted, warned of once, nobody rejected for them.
 python3 "$gguf" spoil "$model" "$work/nan.gguf" 40000
 expect "0 rejected" "$VETO" run -m "$work/nan.gguf" -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2
-equal "$(grep -c 'NaN or saturated logits (prompt 1' "$work/stderr")" 1 "warnings"
+equal "$(grep -c 'NaN, saturated or no logits (prompt 1' "$work/stderr")" 1 "warnings"
 grep -qE 'veto run: [0-9]+ rows had NaN' "$work/stderr" || complain "NaN rows are not counted"
 expect "1: " "$VETO" run -m "$work/nan.gguf" -p "$question" -n 2 --max-tokens 3 --policy window-floor:warmup=1,window=2
+equal "$("$VETO" run -m "$work/nan.gguf" -p "$question" -n 2 --max-tokens 3 --policy window-floor:warmup=1,window=9 2>&1 >/dev/null |
+	grep -c 'window-floor can reject nobody: its first look is at token 9, and candidates have 3 at most')" 1 "warnings of a window that never fills"
 grep -q 'too few warm-up candidates finished with a score' "$work/stderr" || complain "no word of a warm-up without a threshold"
+python3 "$gguf" spoil "$model" "$work/blank.gguf"
+expect "kept 0, lost 2, 2 tokens" "$VETO" run -m "$work/blank.gguf" -p "$question" -n 2 --max-tokens 6
+grep -q 'veto run: 2 rows had NaN' "$work/stderr" || complain "rows of nothing but NaN are not counted"
 
 # A chat template that llama.cpp does not know: said once.
 python3 "$gguf" retemplate "$model" "$work/template.gguf"
