@@ -25,6 +25,11 @@ static int fail_at(const struct json_source *source, const char *at, const char 
 	return param_fail(err, why, "%s:%u:%u: %s", source->file, line, column, what);
 }
 
+int json_fail(const struct json_source *source, const char *what, char *why)
+{
+	return fail_at(source, source->text + strspn(source->text, " \t\r\n"), what, -EINVAL, why);
+}
+
 /* Where the object's key of that index stands; the text is known to be JSON. */
 static const char *find_key(const struct json_source *source, uint32_t index)
 {
@@ -163,7 +168,7 @@ int json_object(const struct json_source *source,
 	if (end < limit)
 		err = fail_at(source, end, "text after the end of the JSON object", -EINVAL, why);
 	else if (!cJSON_IsObject(object))
-		err = fail_at(source, source->text, "a JSON object is expected", -EINVAL, why);
+		err = json_fail(source, "a JSON object is expected", why);
 	else
 		err = give_members(source, object, member, arg, why);
 	cJSON_Delete(object);
@@ -183,28 +188,39 @@ static int set_param(void *arg, const char *key, const char *value, char *why)
 
 	if (strcmp(key, "policy") == 0)
 		return 0;
+	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
+		value = *value == 't' ? "1" : "0";
 	return param_set(rule->policy->param, rule->policy->name, key, value, &rule->values, why);
+}
+
+static int parse_rule(const struct json_source *source, struct veto_rule *out, char *why)
+{
+	struct veto_rule rule = {.policy = NULL};
+	char what[VETO_WHY_MAX];
+	int err;
+
+	err = json_object(source, find_policy, &rule, why);
+	if (err)
+		return err;
+	if (!rule.policy)
+		return json_fail(source, "\"policy\" is missing", why);
+	param_defaults(rule.policy->param, &rule.values);
+	err = json_object(source, set_param, &rule, why);
+	if (err)
+		return err;
+	if (param_check(rule.policy->param, rule.policy->name, &rule.values, what) || policy_check(&rule, what))
+		return json_fail(source, what, why);
+	*out = rule;
+	return 0;
 }
 
 int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struct veto_rule *out, char *why)
 {
 	struct json_source source = {json, bytes, file, 1, true};
-	struct veto_rule rule = {.policy = NULL};
-	char owner[256];
-	int err;
+	locale_t before = param_plain_locale();
+	int err = parse_rule(&source, out, why);
 
-	err = json_object(&source, find_policy, &rule, why);
-	if (!err && !rule.policy)
-		err = param_fail(-EINVAL, why, "%s: \"policy\" is missing", file);
-	if (err)
-		return err;
-	param_defaults(rule.policy->param, &rule.values);
-	err = json_object(&source, set_param, &rule, why);
-	snprintf(owner, sizeof(owner), "%s: %s", file, rule.policy->name);
-	if (!err)
-		err = param_check(rule.policy->param, owner, &rule.values, why);
-	if (!err)
-		*out = rule;
+	param_restore_locale(before);
 	return err;
 }
 

@@ -24,6 +24,9 @@ struct json_source {
 int json_object(const struct json_source *source,
 	int (*member)(void *arg, const char *key, const char *value, char *why), void *arg, char *why);
 
+/* What is wrong with the object as a whole; returns -EINVAL. */
+int json_fail(const struct json_source *source, const char *what, char *why);
+
 /* Write a string in quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_write_string(FILE *out, const char *text);
 

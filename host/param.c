@@ -25,6 +25,19 @@ void param_say(char *why, const char *format, ...)
 	}
 }
 
+locale_t param_plain_locale(void)
+{
+	locale_t plain = newlocale(LC_NUMERIC_MASK, "C", NULL);
+
+	return plain ? uselocale(plain) : NULL;
+}
+
+void param_restore_locale(locale_t before)
+{
+	if (before)
+		freelocale(uselocale(before));
+}
+
 int param_q20(const char *text, int64_t *out)
 {
 	char *end;

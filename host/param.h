@@ -5,7 +5,12 @@
 
 #include "veto.h"
 
+#include <locale.h>
 #include <stdarg.h>
+
+/* A program that uses the library may write decimals with a comma; between these two calls they have a point. */
+locale_t param_plain_locale(void);
+void param_restore_locale(locale_t before);
 
 /* Write a message of one line to why[VETO_WHY_MAX], or nowhere if why is NULL. */
 void param_say(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -37,7 +37,14 @@ int policy_find(const char *name, const struct veto_policy **out, char *why)
 	return fail_unknown(name, why);
 }
 
-int veto_rule_parse(const char *text, struct veto_rule *out, char *why)
+int policy_check(const struct veto_rule *rule, char *why)
+{
+	const struct policy_ops *ops = ((const struct policy *)rule->policy)->ops;
+
+	return ops->check ? ops->check(&rule->values, why) : 0;
+}
+
+static int parse(const char *text, struct veto_rule *out, char *why)
 {
 	const char *colon = strchr(text, ':');
 	struct veto_rule rule;
@@ -49,13 +56,24 @@ int veto_rule_parse(const char *text, struct veto_rule *out, char *why)
 	if (err)
 		return err;
 	err = param_parse(rule.policy->param, name, colon ? colon + 1 : "", &rule.values, why);
+	if (!err)
+		err = policy_check(&rule, why);
 	if (err)
 		return err;
 	*out = rule;
 	return 0;
 }
 
-int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
+int veto_rule_parse(const char *text, struct veto_rule *out, char *why)
+{
+	locale_t before = param_plain_locale();
+	int err = parse(text, out, why);
+
+	param_restore_locale(before);
+	return err;
+}
+
+static int print(const struct veto_rule *rule, char *text, size_t bytes)
 {
 	const struct veto_param *param = rule->policy->param;
 	int used = snprintf(text, bytes, "%s", rule->policy->name);
@@ -71,6 +89,15 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
 		used += param_print(&param[i], &rule->values, i, text + at, bytes - at);
 		separator = ',';
 	}
+	return used;
+}
+
+int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
+{
+	locale_t before = param_plain_locale();
+	int used = print(rule, text, bytes);
+
+	param_restore_locale(before);
 	return used;
 }
 

@@ -87,8 +87,8 @@ struct board {
 
 /* A policy's code; NULL: nothing to do. */
 struct policy_ops {
-	/* Parameters against each other and the candidates. */
-	int (*check)(const struct veto_values *values, uint32_t candidates, char *why);
+	int (*check)(const struct veto_values *values, char *why); /* parameters against each other */
+	int (*fit)(const struct veto_values *values, uint32_t candidates, char *why); /* and against the candidates */
 	uint32_t (*entries)(const struct veto_values *values, uint32_t max_tokens);
 	void (*start)(struct board *b, struct rule *r); /* before any event */
 	void (*token)(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score);
@@ -110,6 +110,7 @@ struct policy {
 extern const struct policy policies[];
 
 int policy_find(const char *name, const struct veto_policy **out, char *why);
+int policy_check(const struct veto_rule *rule, char *why);
 
 /* The score of a token as a policy reads it: negated where its sign is -1, Q31 brought to Q20; low = NO_SCORE where the
  * row lacks the field or has NaN or saturated entries. */

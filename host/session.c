@@ -133,8 +133,9 @@ int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t cand
 	for (uint32_t i = 0; i < rules && !err; i++) {
 		const struct policy_ops *ops = ((const struct policy *)rule[i].policy)->ops;
 
-		if (ops->check)
-			err = ops->check(&rule[i].values, candidates, why);
+		err = policy_check(&rule[i], why);
+		if (!err && ops->fit)
+			err = ops->fit(&rule[i].values, candidates, why);
 		insert_rule(&board, &rule[i], i);
 	}
 	if (err)

@@ -198,7 +198,8 @@ struct veto_rule {
 };
 
 /* Read a rule: "name" or "name:key=value,...".
- *   -EINVAL  unknown name or key, a value out of range, a required one missing; `why` quotes it */
+ *   -EINVAL  unknown name or key, a value out of range, a required one missing, values that don't go together; `why`
+ *            quotes it */
 int veto_rule_parse(const char *text, struct veto_rule *out, char *why);
 
 /* Read a rule from JSON: {"policy": "name", "key": value or [values], ...}.  file names it in messages.

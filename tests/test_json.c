@@ -28,6 +28,8 @@ static void a_rule_in_json_equals_the_same_in_text(void **state)
 	assert_int_equal(json.values.value[2][0], -5 * (1 << 19));
 	assert_int_equal(parse("{\"policy\":\"speculative\",\"budget\":4294967296}", &json, why), 0);
 	assert_int_equal(json.values.value[1][0], 1LL << 32);
+	assert_int_equal(parse("{\"policy\":\"gate\",\"shadow\":true}", &json, why), 0);
+	assert_int_equal(json.values.value[4][0], 1);
 	assert_int_equal(parse("{\"policy\":\"speculative\",\"budget\":1e300}", &json, why), -EINVAL);
 	assert_non_null(strstr(why, "budget=1e300"));
 }
@@ -39,7 +41,7 @@ static void errors_give_line_and_column(void **state)
 		{"", "f.json:1:1: this is not JSON"},
 		{"[1]", "f.json:1:1: a JSON object is expected"},
 		{"{\"policy\": \"gate\"}\n x", "f.json:2:2: text after the end"},
-		{"{\"keep\": 1}", "f.json: \"policy\" is missing"},
+		{"{\"keep\": 1}", "f.json:1:1: \"policy\" is missing"},
 		{"{\"policy\": \"gat\"}", "f.json:1:2: unknown policy 'gat'"},
 		{"{\"policy\": 5}", "f.json:1:2: unknown policy '5'"},
 		{"{\"policy\": \"gate\",\n \"score\": \"a,\\\"}{\",\n\t\"keep\": 2}", "f.json:2:2: gate: score=a,\"}{"},
@@ -53,7 +55,8 @@ static void errors_give_line_and_column(void **state)
 		{"{\"policy\": \"gate\", \"keep\": {\"a\": 1}}",
 			"the value of \"keep\" is neither text nor number, nor a list"},
 		{"{\"policy\": \"gate\", \"rungs\": [[1]]}", "the value of \"rungs\" is neither"},
-		{"{\"policy\": \"floor\"}", "f.json: floor: threshold is required"},
+		{"\n {\"policy\": \"floor\"}", "f.json:2:2: floor: threshold is required"},
+		{"{\"policy\": \"gate\", \"rungs\": [3, 2]}", "f.json:1:1: gate: rungs: 2 does not lie above 3"},
 	};
 	struct veto_rule rule;
 	char why[VETO_WHY_MAX];

@@ -4,7 +4,9 @@
 #include "param.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void decimals_become_q20_by_rounding_to_nearest_even(void **state)
@@ -67,7 +69,7 @@ static void a_rule_keeps_its_values(void **state)
 static void every_rule_that_is_printed_is_read_back(void **state)
 {
 	static const char *const rules[] = {"floor:threshold=1.23456", "floor:threshold=130",
-		"floor:threshold=-2048+1e-5+1000", "speculative:budget=4294967296,alpha=0.3", "window-floor",
+		"floor:threshold=-2048+1e-5+1000,rungs=1+2+3", "speculative:budget=4294967296,alpha=0.3", "window-floor",
 		"gate:min_survivors=4096,keep=1", "consensus", "adaptive-consistency", "esc", "majority", "borda:p=1.7",
 		"best", "weighted:temperature=1024", "sharpening"};
 	const struct veto_policy *policy;
@@ -92,6 +94,38 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 				break;
 			}
 	assert_null(veto_policy_at(seen)); /* every policy of the table is among them */
+}
+
+/* The program's own locale writes decimals with a comma. */
+static void decimals_have_a_point_whatever_the_locale(void **state)
+{
+	static const char source[] = "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n";
+	static const char json[] = "{\"policy\": \"gate\", \"keep\": 0.3}";
+	char folder[] = "/tmp/veto_locale.XXXXXX", command[256], text[512];
+	struct veto_rule rule, back;
+	FILE *pipe;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(command, sizeof(command), "localedef -c -i /dev/stdin %s/comma 2>/dev/null", folder);
+	pipe = popen(command, "w");
+	assert_non_null(pipe);
+	fputs(source, pipe);
+	pclose(pipe); /* 1: there were warnings */
+	setenv("LOCPATH", folder, 1);
+	assert_non_null(setlocale(LC_NUMERIC, "comma"));
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	assert_int_equal(system(command), 0);
+	snprintf(text, sizeof(text), "%.1f", 0.5);
+	assert_string_equal(text, "0,5");
+	assert_int_equal(veto_rule_parse_json(json, strlen(json), "f.json", &rule, NULL), 0);
+	assert_true(veto_rule_print(&rule, text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "keep=0.3,"));
+	assert_int_equal(veto_rule_parse(text, &back, NULL), 0);
+	assert_memory_equal(&rule.values, &back.values, sizeof(rule.values));
+	snprintf(text, sizeof(text), "%.1f", 0.5);
+	assert_string_equal(text, "0,5"); /* and the program still has its own */
+	setlocale(LC_NUMERIC, "C");
 }
 
 static void errors_quote_key_value_and_range(void **state)
@@ -166,6 +200,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_number_is_refused),
 		cmocka_unit_test(a_rule_keeps_its_values),
 		cmocka_unit_test(every_rule_that_is_printed_is_read_back),
+		cmocka_unit_test(decimals_have_a_point_whatever_the_locale),
 		cmocka_unit_test(errors_quote_key_value_and_range),
 		cmocka_unit_test(printing_stops_at_the_end_of_the_buffer),
 		cmocka_unit_test(an_unknown_device_lists_the_known_ones),

@@ -49,7 +49,7 @@ static int read_line(const struct json_source *line, struct prompts *out, char *
 	if (err)
 		return err;
 	if (!prompt->text || !*prompt->text)
-		return param_fail(-EINVAL, why, "%s:%u: \"prompt\" is missing or empty", line->file, line->first_line);
+		return json_fail(line, "\"prompt\" is missing or empty", why);
 	snprintf(id, sizeof(id), "%u", out->count);
 	return prompt->id ? 0 : set_member(prompt, "id", id, why);
 }

@@ -82,12 +82,11 @@ static void trip(struct board *b, struct rule *r, uint32_t candidate, int64_t sc
 	}
 }
 
-static int floor_check(const struct veto_values *values, uint32_t candidates, char *why)
+static int floor_check(const struct veto_values *values, char *why)
 {
 	uint32_t rungs = values->count[FLOOR_RUNGS];
 	uint32_t thresholds = values->count[FLOOR_THRESHOLD];
 
-	(void)candidates;
 	if (policy_check_rungs("floor", values, FLOOR_RUNGS, why))
 		return -EINVAL;
 	if (thresholds != (rungs ? rungs : 1))
@@ -141,7 +140,7 @@ const struct policy_ops floor_ops = {
 	.token = floor_token,
 };
 
-static int window_floor_check(const struct veto_values *values, uint32_t candidates, char *why)
+static int window_floor_fit(const struct veto_values *values, uint32_t candidates, char *why)
 {
 	int64_t warmup = values->value[WINDOW_WARMUP][0];
 
@@ -235,7 +234,7 @@ static void window_floor_freeze(struct board *b, struct rule *r)
 }
 
 const struct policy_ops window_floor_ops = {
-	.check = window_floor_check,
+	.fit = window_floor_fit,
 	.entries = window_floor_entries,
 	.start = window_floor_start,
 	.token = window_floor_token,

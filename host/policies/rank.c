@@ -112,9 +112,8 @@ static void drop(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
 	}
 }
 
-static int gate_check(const struct veto_values *values, uint32_t candidates, char *why)
+static int gate_check(const struct veto_values *values, char *why)
 {
-	(void)candidates;
 	return policy_check_rungs("gate", values, GATE_RUNGS, why);
 }
 

@@ -199,11 +199,10 @@ static int64_t softmax_weight(int64_t below_q20, int64_t temperature_q20)
 	return ((int64_t)fx1_mantissa((uint32_t)y & 0xffff) << 15) >> -(y >> 16);
 }
 
-static int weighted_check(const struct veto_values *values, uint32_t candidates, char *why)
+static int weighted_check(const struct veto_values *values, char *why)
 {
 	const struct veto_field_info *field = &veto_fields[values->value[WEIGHTED_SCORE][0]];
 
-	(void)candidates;
 	if (values->value[WEIGHTED_WEIGHT][0] == WEIGHT_SCORE && field->may_be_negative)
 		return param_fail(-EINVAL, why,
 			"weighted: score=%s can be negative, so it can't weigh votes; use weight=softmax", field->name);

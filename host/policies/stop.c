@@ -62,11 +62,10 @@ static void add_token(struct board *b, struct rule *r, uint32_t candidate, const
 	sums_add(&r->cell[candidate].sums, policy_read(score, r->field));
 }
 
-static int consensus_check(const struct veto_values *values, uint32_t candidates, char *why)
+static int consensus_check(const struct veto_values *values, char *why)
 {
 	const struct veto_field_info *field = &veto_fields[values->value[CONSENSUS_SCORE][0]];
 
-	(void)candidates;
 	if (values->value[CONSENSUS_WEIGHT][0] == WEIGHT_SCORE && field->may_be_negative)
 		return param_fail(-EINVAL, why,
 			"consensus: score=%s can be negative, so it can't weigh votes; use weight=none", field->name);
