@@ -5,10 +5,10 @@ SHELL := /bin/bash
 .PHONY: build demo check bench fuzz tidy install clean
 
 setup := host/setup.sh
-# A user's own llama.cpp (CMAKE_PREFIX_PATH, or what pkg-config finds) comes first; WITH_LLAMA=0 builds without.
+# A user's own llama.cpp comes first; WITH_LLAMA=0 builds without.
 WITH_LLAMA ?= 1
 ifeq ($(WITH_LLAMA),1)
-configure = prefix="$${CMAKE_PREFIX_PATH:-$$($(setup) engine)}" && \
+configure = prefix="$$($(setup) engine)" && \
 	cmake --preset $(1) -U 'llama_*' -U '*ggml*' -U '*GGML*' -DVETO_LLAMA=ON -DCMAKE_PREFIX_PATH="$$prefix"
 else
 configure = cmake --preset $(1) -DVETO_LLAMA=OFF

@@ -2,8 +2,8 @@
 # Installs what the build needs and fetches the engine (llama.cpp) and the demo's model, each pinned by version and sha256.
 #   setup.sh packages run|check|bench|tidy|fuzz   Debian packages for that job
 #   setup.sh venv DIR [PACKAGE...]                a Python environment with these packages
-#   setup.sh engine                               prints the prefix llama.cpp is installed in: one that pkg-config finds,
-#                                                 or the pinned one, built first if need be
+#   setup.sh engine                               prints the prefix llama.cpp is installed in: one in CMAKE_PREFIX_PATH or
+#                                                 that pkg-config finds, or the pinned one, built first if need be
 #   setup.sh model                                prints the path of the demo's model, fetching it first if need be
 # Downloads and builds are kept in $VETO_CACHE (~/.cache/veto unless set) and used again by every clone.
 set -euo pipefail
@@ -117,10 +117,22 @@ compile_engine() {
 		cmake --install "$source/build"
 }
 
+# The user's own; fails if there is none.
+find_engine() {
+	local prefix prefixes
+	IFS=':;' read -ra prefixes <<<"${CMAKE_PREFIX_PATH:-}"
+	for prefix in "${prefixes[@]}"; do
+		if compgen -G "$prefix/lib*/cmake/llama/" >/dev/null || compgen -G "$prefix/lib/*/cmake/llama/" >/dev/null; then
+			echo "$prefix"
+			return
+		fi
+	done
+	pkg-config --exists llama 2>/dev/null && pkg-config --variable=prefix llama
+}
+
 build_engine() {
 	local prefix source
-	if pkg-config --exists llama 2>/dev/null; then
-		prefix=$(pkg-config --variable=prefix llama)
+	if prefix=$(find_engine); then
 		say "using the llama.cpp in $prefix"
 		echo "$prefix"
 		return

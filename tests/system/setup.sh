@@ -65,9 +65,12 @@ fi
 
 # A user's own llama.cpp comes first.
 cases=$((cases + 1))
-mkdir -p "$work/pc"
+mkdir -p "$work/pc" "$work/own/lib/x86_64-linux-gnu/cmake/llama"
 printf 'prefix=/opt/own\nName: llama\nDescription: llama.cpp\nVersion: 1\n' >"$work/pc/llama.pc"
-[ "$(PKG_CONFIG_PATH=$work/pc "$setup" engine 2>/dev/null)" = /opt/own ] || complain "the user's own llama.cpp was not used"
+engine() { PKG_CONFIG_PATH=$work/pc CMAKE_PREFIX_PATH=$1 "$setup" engine 2>/dev/null; }
+[ "$(engine "")" = /opt/own ] || complain "the llama.cpp of pkg-config was not used"
+[ "$(engine "$work:$work/own")" = "$work/own" ] || complain "the llama.cpp in CMAKE_PREFIX_PATH was not used"
+[ "$(engine "$work")" = /opt/own ] || complain "a CMAKE_PREFIX_PATH without llama.cpp is in the way"
 
 refuse_unknown() {
 	cases=$((cases + 1))
