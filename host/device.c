@@ -145,6 +145,8 @@ const struct veto_device_info *veto_device_info(const struct veto_device *dev) {
 
 static bool is_subset_valid(const struct veto_rows *rows)
 {
+	if (rows->subset_tokens > VETO_SUBSET_MAX || (rows->subset_tokens > 0 && !rows->subset))
+		return false;
 	for (uint32_t i = 0; i < rows->subset_tokens; i++) {
 		if (rows->subset[i] >= rows->cols)
 			return false;
@@ -167,7 +169,7 @@ static int check_rows(const struct veto_device_info *info, const struct veto_row
 		return -EINVAL;
 	if (rows->rows > 0 && rows->memory == VETO_HOST && !rows->data)
 		return -EINVAL;
-	if (rows->top_k > VETO_TOP_MAX || rows->subset_tokens > VETO_SUBSET_MAX || !is_subset_valid(rows))
+	if (rows->top_k > VETO_TOP_MAX || !is_subset_valid(rows))
 		return -EINVAL;
 	for (uint32_t i = 0; rows->token && i < rows->rows; i++)
 		if (rows->token[i] >= rows->cols && rows->token[i] != VETO_NO_TOKEN)
@@ -298,6 +300,16 @@ static void write_results(const struct job *job)
 		for (uint32_t j = 0; job->out.top_id && j < rows->top_k; j++)
 			job->out.top_id[(size_t)i * rows->top_k + j] = r->top[j].id;
 	}
+}
+
+bool veto_device_has_finished(struct veto_device *dev)
+{
+	bool has;
+
+	pthread_mutex_lock(&dev->lock);
+	has = dev->finished != NULL;
+	pthread_mutex_unlock(&dev->lock);
+	return has;
 }
 
 int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_done *out)

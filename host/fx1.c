@@ -313,7 +313,7 @@ static void finish_subset(const struct veto_rows *rows, const void *row, const s
 void fx1_finish(const struct veto_rows *rows, uint32_t i, const struct veto_record *record, const struct fx1_top *top,
 	struct veto_score *score, uint32_t *subset_q31)
 {
-	const char *row = (const char *)rows->data + i * rows->stride_bytes;
+	const char *row = rows->data ? (const char *)rows->data + i * rows->stride_bytes : NULL;
 	int64_t lse, mean;
 	int32_t y;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one place where devices and sessions meet. */
+#include "clock.h"
 #include "param.h"
 #include "veto.h"
 
@@ -82,7 +83,8 @@ static int check_rows(struct veto_stream *s, char *why)
 	if (err && err != -EBUSY)
 		return param_fail(err, why,
 			"%s can't score %s rows of %u logits (1 to %u) with top_k %u and a subset of %u",
-			veto_device_info(s->verifier->dev)->uri, veto_format_names[s->info.format], s->info.vocab,
+			veto_device_info(s->verifier->dev)->uri,
+			s->info.format < VETO_FORMATS ? veto_format_names[s->info.format] : "unknown", s->info.vocab,
 			VETO_VOCAB_MAX, s->info.top_k, s->info.subset_tokens);
 	return 0;
 }
@@ -109,9 +111,9 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	struct veto_stream *s;
 	int err;
 
-	if (info->subset_tokens > VETO_SUBSET_MAX)
-		return param_fail(
-			-EINVAL, why, "a subset of %u tokens: at most %d", info->subset_tokens, VETO_SUBSET_MAX);
+	if (info->subset_tokens > VETO_SUBSET_MAX || (info->subset_tokens > 0 && !info->subset))
+		return param_fail(-EINVAL, why, "a subset of %u tokens%s: at most %d", info->subset_tokens,
+			info->subset ? "" : " without ids", VETO_SUBSET_MAX);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return param_fail(-ENOMEM, why, "out of memory");
@@ -244,15 +246,31 @@ static int fold(struct veto_stream *s)
 	return err;
 }
 
+/* Reap until every row of the round is scored; once the time is over, only what has finished. */
+static int reap_round(struct veto_stream *s, int64_t timeout_ns)
+{
+	uint64_t start = clock_ns();
+	int64_t left = timeout_ns;
+	int err = 0;
+
+	while (s->unscored > 0 && !err) {
+		err = reap(s->verifier, left);
+		if (timeout_ns < 0)
+			continue;
+		left = timeout_ns - (int64_t)(clock_ns() - start);
+		if (left <= 0 && s->unscored > 0 && !veto_device_has_finished(s->verifier->dev))
+			return -EAGAIN;
+		left = left > 0 ? left : 0;
+	}
+	return err;
+}
+
 int veto_stream_round(struct veto_stream *s, int64_t timeout_ns)
 {
-	int err;
+	int err = reap_round(s, timeout_ns);
 
-	while (s->unscored > 0) {
-		err = reap(s->verifier, timeout_ns);
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	err = fold(s);
 	veto_session_round(s->session);
 	return err;

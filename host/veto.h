@@ -140,7 +140,11 @@ const struct veto_device_info *veto_device_info(const struct veto_device *dev);
 int veto_device_submit(
 	struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out, uint64_t tag);
 
-/* Wait for the next finished job, in any order of finishing; timeout_ns 0 polls, negative waits without limit.
+/* Whether veto_device_reap() would return a job at once. */
+bool veto_device_has_finished(struct veto_device *dev);
+
+/* Wait for the next finished job, in any order of finishing; timeout_ns 0 polls, negative waits without limit.  A device
+ * that scores in the caller's thread does so here, a few rows at least.
  *   -EAGAIN  none finished in time
  *   -ENOENT  none in flight */
 int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_done *out);
@@ -220,8 +224,8 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
  * another of them first; it falls in both.
  *
  * Memory: at most 1 KiB a candidate, 16 bytes a window entry, and VETO_SESSION_FIXED_BYTES.  Window entries a candidate:
- * the windows of floor and window-floor, the rungs of floor and gate, and max_tokens for speculative, whose rungs are
- * not known before. */
+ * the window of window-floor and of floor without rungs, the rungs of gate, and max_tokens for speculative, whose rungs
+ * are not known before. */
 #define VETO_CANDIDATES_MAX 4096
 #define VETO_TOKENS_MAX (1u << 20)
 #define VETO_SESSION_FIXED_BYTES 8192
@@ -344,8 +348,8 @@ struct veto_payload {
 	uint32_t token; /* the sampled token */
 };
 
-/* Errors as veto_session_new(); -EINVAL also for a vocabulary, top_k or subset that no row of this device can have, and
- * for a rule that reads a score that the rows don't have: without top_k, or without a subset. */
+/* Errors as veto_session_new(); -EINVAL also for a format, vocabulary, top_k or subset that no row of this device can have,
+ * and for a rule that reads a score that the rows don't have: without top_k, or without a subset. */
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why);
 void veto_stream_close(struct veto_stream *s);
 
@@ -356,7 +360,7 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 
 /* Wait until every row of the round is scored, give the events to the session in their order, and end its round.  A row
  * that the device failed to score counts as a token without a score.
- *   -EAGAIN  timeout_ns is over (0 polls, negative waits without limit): call again
+ *   -EAGAIN  timeout_ns is over (0 polls, negative waits without limit) and rows are not scored: call again
  *   -EINVAL  the session refused an event; the others were taken, and the round has ended */
 int veto_stream_round(struct veto_stream *s, int64_t timeout_ns);
 

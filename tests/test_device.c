@@ -167,8 +167,10 @@ static void jobs_are_reaped_in_the_order_of_their_ends(void **state)
 static void what_a_driver_can_not_read_is_refused(void **state)
 {
 	struct veto_device *dev = open_device();
-	struct veto_results none = {0};
+	struct veto_score score[2] = {0};
+	struct veto_results none = {0}, both = {.score = score};
 	struct veto_rows bad = rows;
+	struct veto_done done;
 	uint32_t token = 1;
 
 	(void)state;
@@ -178,8 +180,12 @@ static void what_a_driver_can_not_read_is_refused(void **state)
 	bad.memory = VETO_DEVICE;
 	bad.data = NULL;
 	bad.handle = &token;
-	assert_int_equal(veto_device_submit(dev, &bad, &none, 1), 0);
+	bad.rows = 2;
+	assert_int_equal(veto_device_submit(dev, &bad, &both, 1), 0);
 	assert_ptr_equal(held[0]->rows.handle, &token);
+	end_job(0, 0);
+	assert_int_equal(veto_device_reap(dev, 0, &done), 0);
+	assert_true(score[1].has >> VETO_LSE & 1);
 	bad.token = &token;
 	assert_int_equal(veto_device_submit(dev, &bad, &none, 1), -EOPNOTSUPP);
 	bad.token = NULL;
@@ -282,12 +288,16 @@ static void a_round_that_is_not_scored_in_time_is_called_again(void **state)
 
 	(void)state;
 	push_row(&p, 0);
+	push_row(&p, 1);
+	push_row(&p, 1);
 	assert_int_equal(veto_stream_round(p.stream, 0), -EAGAIN);
+	end_job(0, 1);
 	assert_int_equal(veto_stream_round(p.stream, 1000000), -EAGAIN);
 	veto_session_candidate(veto_stream_session(p.stream), 0, &info);
 	assert_int_equal(info.state, VETO_WAITING); /* nothing is taken before all is scored */
 	end_job(0, 1);
-	assert_int_equal(veto_stream_round(p.stream, 0), 0);
+	end_job(0, 1);
+	assert_int_equal(veto_stream_round(p.stream, 0), 0); /* a poll takes all that is there */
 	veto_session_candidate(veto_stream_session(p.stream), 0, &info);
 	assert_int_equal(info.tokens, 1);
 	close_prompt(&p);

@@ -24,25 +24,30 @@ static void an_open_after_a_rejection_is_refused(void **state)
 
 static void memory_stays_within_the_stated_bound(void **state)
 {
-	static const char *const rules[] = {
-		"",
-		"majority",
-		("floor:threshold=1,window=5000 window-floor:window=2048,warmup=1 gate:rungs=1+2+3+4+5+6+7+8 "
-		 "speculative:budget=9 consensus esc adaptive-consistency weighted"),
-		"gate gate:rungs=1 gate:rungs=2 gate:rungs=3 gate:rungs=4 gate:rungs=5 gate:rungs=6 gate:rungs=7",
+	/* Window entries a candidate as the header counts them, for 100 tokens at most. */
+	static const struct {
+		const char *rules;
+		size_t entries;
+	} cases[] = {
+		{"", 0},
+		{"majority", 0},
+		{"floor:threshold=1+2+3,rungs=5+10+20", 0},
+		{"floor:threshold=1,window=5000 window-floor:window=2048,warmup=1 gate:rungs=1+2+3+4+5+6+7+8 "
+		 "speculative:budget=9 consensus esc adaptive-consistency weighted",
+			5000 + 2048 + 8 + 100},
+		{"gate gate:rungs=1 gate:rungs=2 gate:rungs=3 gate:rungs=4 gate:rungs=5 gate:rungs=6 gate:rungs=7", 8},
 	};
 	static const uint32_t candidates[] = {2, 3, 17, 256, 4096};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		for (size_t j = 0; j < 5; j++) {
-			struct veto_session *s = prompt_new(rules[i], candidates[j], 0, 100);
+			struct veto_session *s = prompt_new(cases[i].rules, candidates[j], 0, 100);
 			size_t entries, bytes = veto_session_bytes(s, &entries);
-			size_t bound = VETO_SESSION_FIXED_BYTES + 1024 * candidates[j] + 16 * entries;
 
-			if (bytes > bound)
-				fail_msg("%s, %u candidates: %zu bytes, bound %zu", rules[i], candidates[j], bytes,
-					bound);
+			assert_int_equal(entries, cases[i].entries * candidates[j]);
+			if (bytes > VETO_SESSION_FIXED_BYTES + 1024 * candidates[j] + 16 * entries)
+				fail_msg("%s, %u candidates: %zu bytes", cases[i].rules, candidates[j], bytes);
 			veto_session_free(s);
 		}
 	}

@@ -8,7 +8,7 @@
 
 #define VOCAB 1500
 
-static struct veto_stream *open_stream(struct veto_verifier **v, const char *rule, uint32_t candidates)
+static struct veto_stream *open_on(const char *uri, struct veto_verifier **v, const char *rule, uint32_t candidates)
 {
 	struct veto_stream_info info = {
 		.candidates = candidates, .max_tokens = 50, .format = VETO_FP32, .vocab = VOCAB, .top_k = 5};
@@ -19,9 +19,14 @@ static struct veto_stream *open_stream(struct veto_verifier **v, const char *rul
 	assert_int_equal(veto_rule_parse(rule, &rules[0], why), 0);
 	info.rule = rules;
 	info.rules = 1;
-	assert_int_equal(veto_verifier_open("cpu:threads=2", v, why), 0);
+	assert_int_equal(veto_verifier_open(uri, v, why), 0);
 	assert_int_equal(veto_stream_open(*v, &info, &s, why), 0);
 	return s;
+}
+
+static struct veto_stream *open_stream(struct veto_verifier **v, const char *rule, uint32_t candidates)
+{
+	return open_on("cpu:threads=2", v, rule, candidates);
 }
 
 /* A row whose one high logit makes it the more certain the higher it is. */
@@ -125,6 +130,26 @@ static void an_event_out_of_place_is_reported_and_the_round_ends(void **state)
 	veto_verifier_close(v);
 }
 
+/* The device scores in this thread, sixteen rows at a time. */
+static void a_poll_scores_a_piece(void **state)
+{
+	static float row[VOCAB];
+	struct veto_verifier *v;
+	struct veto_stream *s = open_on("cpu:threads=1", &v, "majority", 1);
+	int err, polls = 0;
+
+	(void)state;
+	push(s, VETO_OPEN, 0, NULL);
+	for (int i = 0; i < 40; i++)
+		push(s, VETO_TOKEN, 0, row);
+	while ((err = veto_stream_round(s, 0)) == -EAGAIN)
+		polls++;
+	assert_int_equal(err, 0);
+	assert_in_range(polls, 1, 39);
+	veto_stream_close(s);
+	veto_verifier_close(v);
+}
+
 static void closing_with_rows_in_flight_waits_for_them(void **state)
 {
 	static float row[VOCAB];
@@ -163,6 +188,14 @@ static void rows_that_no_device_can_score_are_refused(void **state)
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
 	assert_string_equal(why, "weighted: score=topk_confidence: the rows of this stream come without that score");
 	info.top_k = 5;
+	info.subset_tokens = 1;
+	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
+	assert_string_equal(why, "a subset of 1 tokens without ids: at most 64");
+	info.subset_tokens = 0;
+	info.format = VETO_FORMATS;
+	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
+	assert_non_null(strstr(why, "can't score unknown rows"));
+	info.format = VETO_FP32;
 	info.candidates = 0;
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
 	assert_null(s);
@@ -176,6 +209,7 @@ int main(void)
 		cmocka_unit_test(the_scores_are_those_of_the_device),
 		cmocka_unit_test(a_known_score_needs_no_row),
 		cmocka_unit_test(an_event_out_of_place_is_reported_and_the_round_ends),
+		cmocka_unit_test(a_poll_scores_a_piece),
 		cmocka_unit_test(closing_with_rows_in_flight_waits_for_them),
 		cmocka_unit_test(rows_that_no_device_can_score_are_refused),
 	};
