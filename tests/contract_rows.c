@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract of devices: their answers are those of the reference. */
-#include "contract.h"
 #include "check.h"
+#include "contract.h"
 #include "fx1.h"
 #include "golden.h"
 #include "rows.h"
@@ -49,10 +49,10 @@ static void assert_same_row(
 		fail_msg(
 			"%s: %s, %s, %u logits, row %u: record n %d %d, ymax %d %d, cnt %u %u, nan %u %u, sat %u %u, sumy %lld "
 			"%lld, s %llx %llx, t %llx %llx",
-			contract_uri, what, veto_format_names[rows->format], rows->cols, i, x->n, y->n, x->ymax, y->ymax, x->cnt,
-			y->cnt, x->n_nan, y->n_nan, x->n_sat, y->n_sat, (long long)x->sumy, (long long)y->sumy,
-			(unsigned long long)x->s, (unsigned long long)y->s, (unsigned long long)x->t,
-			(unsigned long long)y->t);
+			contract_uri, what, veto_format_names[rows->format], rows->cols, i, x->n, y->n, x->ymax,
+			y->ymax, x->cnt, y->cnt, x->n_nan, y->n_nan, x->n_sat, y->n_sat, (long long)x->sumy,
+			(long long)y->sumy, (unsigned long long)x->s, (unsigned long long)y->s,
+			(unsigned long long)x->t, (unsigned long long)y->t);
 	for (uint32_t j = i * rows->top_k; j < (i + 1) * rows->top_k; j++)
 		if (a->top_id[j] != b->top_id[j])
 			fail_msg("%s: %s, %s, %u logits, row %u: top %u is %u, expected %u", contract_uri, what,

@@ -324,6 +324,7 @@ static void arrival_order_inside_a_round_changes_nothing(void **state)
 		"window-floor:window=3,warmup=3,keep=0.6,score=margin esc:window=2",
 		"speculative:budget=20 adaptive-consistency:threshold=0.7 floor:window=2,threshold=1,shadow=1",
 	};
+	uint32_t verdicts[3] = {0};
 
 	(void)state;
 	for (uint32_t seed = 0; seed < 3000; seed++) {
@@ -337,7 +338,10 @@ static void arrival_order_inside_a_round_changes_nothing(void **state)
 		for (uint32_t i = 0; i < history[0].verdicts; i++)
 			assert_same_verdict(&history[0].verdict[i], &history[1].verdict[i]);
 		assert_memory_equal(history[0].state, history[1].state, story.candidates * sizeof(enum veto_state));
+		verdicts[seed % 3] += history[0].verdicts;
 	}
+	for (int i = 0; i < 3; i++)
+		assert_in_range(verdicts[i], 500, UINT32_MAX);
 }
 
 static void the_order_of_rules_changes_nothing(void **state)
@@ -347,6 +351,7 @@ static void the_order_of_rules_changes_nothing(void **state)
 		"esc:window=3 gate:rungs=4,keep=0.5 floor:window=3,threshold=1.2 gate:rungs=3+6,keep=0.5",
 	};
 	static const uint32_t place[4] = {2, 3, 1, 0}; /* of each rule of the first in the second */
+	uint32_t verdicts[4] = {0};
 
 	(void)state;
 	for (uint32_t seed = 0; seed < 1000; seed++) {
@@ -363,8 +368,11 @@ static void the_order_of_rules_changes_nothing(void **state)
 			assert_int_equal(history[0].verdict[i].candidate, history[1].verdict[i].candidate);
 			assert_int_equal(place[history[0].verdict[i].rule], history[1].verdict[i].rule);
 			assert_int_equal(history[0].verdict[i].tokens, history[1].verdict[i].tokens);
+			verdicts[history[0].verdict[i].rule]++;
 		}
 	}
+	for (int i = 0; i < 4; i++)
+		assert_in_range(verdicts[i], 5, UINT32_MAX);
 }
 
 static uint32_t minimum_of(const char *rules)

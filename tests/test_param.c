@@ -69,9 +69,9 @@ static void a_rule_keeps_its_values(void **state)
 static void every_rule_that_is_printed_is_read_back(void **state)
 {
 	static const char *const rules[] = {"floor:threshold=1.23456", "floor:threshold=130",
-		"floor:threshold=-2048+1e-5+1000,rungs=1+2+3", "speculative:budget=4294967296,alpha=0.3", "window-floor",
-		"gate:min_survivors=4096,keep=1", "consensus", "adaptive-consistency", "esc", "majority", "borda:p=1.7",
-		"best", "weighted:temperature=1024", "sharpening"};
+		"floor:threshold=-2048+1e-5+1000,rungs=1+2+3", "speculative:budget=4294967296,alpha=0.3",
+		"window-floor", "gate:min_survivors=4096,keep=1", "consensus", "adaptive-consistency", "esc",
+		"majority", "borda:p=1.7", "best", "weighted:temperature=1024", "sharpening"};
 	const struct veto_policy *policy;
 	struct veto_rule rule, back;
 	char text[512], why[VETO_WHY_MAX];
@@ -99,7 +99,8 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 /* The program's own locale writes decimals with a comma. */
 static void decimals_have_a_point_whatever_the_locale(void **state)
 {
-	static const char source[] = "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n";
+	static const char source[] =
+		"LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n";
 	static const char json[] = "{\"policy\": \"gate\", \"keep\": 0.3}";
 	char folder[] = "/tmp/veto_locale.XXXXXX", command[256], text[512];
 	struct veto_rule rule, back;

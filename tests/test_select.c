@@ -232,8 +232,8 @@ static void candidates_that_lost_their_vote_have_no_rank(void **state)
 {
 	static const double tokens[2][2] = {{11, 1}, {5, 5}};
 	struct veto_session *s = prompt_new(
-		"window-floor:window=1,warmup=2,keep=0.5,min_survivors=0,score=self_certainty borda:p=1 best weighted", 3, 0,
-		100);
+		"window-floor:window=1,warmup=2,keep=0.5,min_survivors=0,score=self_certainty borda:p=1 best weighted",
+		3, 0, 100);
 
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {

@@ -95,16 +95,17 @@ int close_stdout(const char *command, int status)
 	return status;
 }
 
-static void print_help(void)
+static void print_help(FILE *out)
 {
-	printf("veto %s: scores the tokens of language models, and says which candidates are not worth finishing\n\n"
-	       "Usage: veto COMMAND [OPTION]...\n\nCommands:\n",
+	fprintf(out,
+		"veto %s: scores the tokens of language models, and says which candidates are not worth finishing\n\n"
+		"Usage: veto COMMAND [OPTION]...\n\nCommands:\n",
 		veto_version());
 	for (size_t i = 0; commands[i].name; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].help);
-	printf("\n`veto COMMAND --help` says more; man veto says everything.\n");
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "\n`veto COMMAND --help` says more; man veto says everything.\n");
 #ifndef VETO_HAS_RUN
-	printf("`veto run` is not in this build: it was made without llama.cpp.\n");
+	fprintf(out, "`veto run` is not in this build: it was made without llama.cpp.\n");
 #endif
 }
 
@@ -141,7 +142,7 @@ int main(int argc, char **argv)
 #endif
 
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-		print_help();
+		print_help(argc > 1 ? stdout : stderr);
 		return close_stdout("help", argc > 1 ? EXIT_DONE : EXIT_MISUSED);
 	}
 	if (strcmp(name, "--version") == 0) {

@@ -260,8 +260,8 @@ static void print_totals_json(const struct run_totals *t)
 	printf("\"prompts\":%u,\"known_answers\":%u,\"right\":%u,\"kept\":%u,\"rejected\":%u,\"settled\":%u,\"cut_off\":%u,"
 	       "\"voteless\":%u,\"stopped\":%u,\"lost\":%u,\"tokens\":%llu,\"tokens_saved_estimate\":%.0f,\"unusable_rows\":%llu,"
 	       "\"failed_rows\":%llu,\"wall_s\":%.3f,\"scoring_s\":%.3f,\"scoring_share\":%.5f",
-		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->voteless, t->stopped, t->lost,
-		(unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
+		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->voteless, t->stopped,
+		t->lost, (unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
 		(unsigned long long)t->failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
 }

@@ -104,6 +104,7 @@ refuse 2 "unknown option '-z'" "$VETO" score -z "$a"
 refuse 2 "option '--vocab' needs a value" "$VETO" score --vocab
 refuse 2 "unexpected argument 'b'" "$VETO" score "$a" b
 refuse 2 "unknown command 'frobnicate'" "$VETO" frobnicate
+[ -z "$("$VETO" 2>/dev/null)" ] || complain "help that nobody asked for is on stdout"
 refuse 1 "can't write to standard output" bash -c "'$VETO' score '$a' >/dev/full"
 
 expect 'cpu:' "$VETO" devices
