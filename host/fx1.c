@@ -313,7 +313,7 @@ static void finish_subset(const struct veto_rows *rows, const void *row, const s
 void fx1_finish(const struct veto_rows *rows, uint32_t i, const struct veto_record *record, const struct fx1_top *top,
 	struct veto_score *score, uint32_t *subset_q31)
 {
-	const char *row = rows->data ? (const char *)rows->data + i * rows->stride_bytes : NULL;
+	const char *row;
 	int64_t lse, mean;
 	int32_t y;
 
@@ -333,6 +333,9 @@ void fx1_finish(const struct veto_rows *rows, uint32_t i, const struct veto_reco
 	set(score, VETO_ENTROPY, fx1_nats(lse - ((int64_t)record->n + 1) * (1 << 26) + mean_distance(record)));
 	set(score, VETO_TOP1_LOGP, fx1_nats((int64_t)record->ymax * 1024 - lse));
 	finish_top(top, rows->top_k, lse, score);
+	if (!rows->data)
+		return; /* in the device's memory, and so without token and subset */
+	row = (const char *)rows->data + i * rows->stride_bytes;
 	if (rows->token && rows->token[i] != VETO_NO_TOKEN && fx1_entry_y(row, rows->format, rows->token[i], &y))
 		set(score, VETO_TOKEN_LOGP, fx1_nats((int64_t)y * 1024 - lse));
 	if (rows->subset_tokens > 0)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void decimals_become_q20_by_rounding_to_nearest_even(void **state)
@@ -99,24 +98,12 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 /* The program's own locale writes decimals with a comma. */
 static void decimals_have_a_point_whatever_the_locale(void **state)
 {
-	static const char source[] =
-		"LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \"\"\ngrouping -1\nEND LC_NUMERIC\n";
 	static const char json[] = "{\"policy\": \"gate\", \"keep\": 0.3}";
-	char folder[] = "/tmp/veto_locale.XXXXXX", command[256], text[512];
 	struct veto_rule rule, back;
-	FILE *pipe;
+	char text[512];
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	snprintf(command, sizeof(command), "localedef -c -i /dev/stdin %s/comma 2>/dev/null", folder);
-	pipe = popen(command, "w");
-	assert_non_null(pipe);
-	fputs(source, pipe);
-	pclose(pipe); /* 1: there were warnings */
-	setenv("LOCPATH", folder, 1);
-	assert_non_null(setlocale(LC_NUMERIC, "comma"));
-	snprintf(command, sizeof(command), "rm -r %s", folder);
-	assert_int_equal(system(command), 0);
+	assert_non_null(setlocale(LC_NUMERIC, "comma")); /* made beside this test, which finds it in LOCPATH */
 	snprintf(text, sizeof(text), "%.1f", 0.5);
 	assert_string_equal(text, "0,5");
 	assert_int_equal(veto_rule_parse_json(json, strlen(json), "f.json", &rule, NULL), 0);
