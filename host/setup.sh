@@ -37,7 +37,7 @@ packages_fetch="python3 python3-venv"
 packages_for() {
 	case $1 in
 	run) echo "$packages_build $packages_fetch" ;;
-	check) echo "$packages_build $packages_fetch libcmocka-dev man-db bsdextrautils" ;;
+	check) echo "$packages_build $packages_fetch libcmocka-dev locales man-db bsdextrautils" ;;
 	bench) echo "$packages_build $packages_fetch" ;;
 	tidy) echo "$packages_build libcmocka-dev clang-tidy clang-format cppcheck shellcheck" ;;
 	fuzz) echo "$packages_build clang libclang-rt-14-dev" ;;
