@@ -48,6 +48,47 @@ struct veto_chunk {
 	uint64_t zero[2];
 };
 
+/* --- Between host and kernels: everything is a number of 64-byte beats, little-endian, on a 64-byte boundary --- */
+
+#define VETO_KERNEL_CONTRACT 1u /* the version of what follows */
+#define VETO_KERNEL_MAGIC 0x6f746576u /* "veto" */
+#define VETO_LAUNCH_ROWS_MAX 4096u /* jobs a launch */
+
+struct veto_beat {
+	uint32_t w[16];
+};
+
+/* A row that veto_score_logits reads: ceil(vocab * bytes / 64) beats; what lies beyond vocab counts for nothing. */
+struct veto_logits_job {
+	uint64_t offset_bytes; /* of the row */
+	uint32_t vocab; /* 1..VETO_VOCAB_MAX */
+	uint32_t format; /* 0 fp32, 1 fp16, 2 bf16 */
+	uint32_t k; /* 0..VETO_TOP_MAX entries of the top list are wanted */
+	uint32_t tag;
+	uint32_t zero[10];
+};
+
+/* The likeliest tokens of a row, best first; unused: key 0, id VETO_NO_TOKEN. */
+struct veto_top_entry {
+	uint32_t key, id;
+};
+
+/* What veto_score_logits writes for a row: 5 beats. */
+struct veto_logits_result {
+	struct veto_record record;
+	struct veto_top_entry top[VETO_TOP_MAX];
+};
+
+enum veto_kernel_error { VETO_KERNEL_OK, VETO_KERNEL_BAD_COUNT, VETO_KERNEL_BAD_JOB };
+
+/* The beat after the last row's result.  With an error, nothing but it is written. */
+struct veto_trailer {
+	uint32_t magic, contract, arithmetic;
+	uint32_t rows_done;
+	uint32_t error; /* enum veto_kernel_error */
+	uint32_t zero[11];
+};
+
 /* m(f) = 65536 + A[g] + ((B[g] * 2 r + 0x4000) >> 15), with g = f >> 10 and r = f & 1023: 2^(f / 65536) in Q16. */
 #define VETO_FX1_A                                                                                                     \
 	{                                                                                                              \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks step 2 of FX1 on every fp32 bit pattern: by integers, by floats, and the sums of each cpu: variant. */
+/* Checks step 2 of FX1 on every fp32 bit pattern: by integers, by floats, as kernels do it, and the sums of each cpu:
+ * variant. */
 #include "cpu.h"
+#include "fx1_step.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -24,6 +26,17 @@ static int32_t float_y(float x)
 	return (int32_t)rintf(product);
 }
 
+/* Steps 1 and 2 of kernels. */
+static bool check_step(float x, enum fx1_kind kind, int32_t y)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return fx1_step_is_nan(bits) == (kind == FX1_NAN) && fx1_step_is_low(bits) == (kind == FX1_MASKED) &&
+	       fx1_step_is_saturated(bits) == (kind == FX1_SATURATED) && (kind != FX1_PLAIN || fx1_step_y(bits) == y) &&
+	       fx1_step_key(bits) == fx1_key(x);
+}
+
 static bool check_forms(const float *x, struct veto_record *sums)
 {
 	*sums = (struct veto_record){.ymax = INT32_MIN};
@@ -34,9 +47,13 @@ static bool check_forms(const float *x, struct veto_record *sums)
 
 		sums->n_nan += kind == FX1_NAN;
 		sums->n_sat += kind == FX1_SATURATED;
+		y = kind == FX1_NAN || kind == FX1_MASKED ? 0 : fx1_y(limited);
+		if (!check_step(x[i], kind, y)) {
+			printf("%a: kernels take it for something else\n", (double)x[i]);
+			return false;
+		}
 		if (kind == FX1_NAN || kind == FX1_MASKED)
 			continue;
-		y = fx1_y(limited);
 		if (y != float_y(limited)) {
 			printf("%a: %d by integers, %d by floats\n", (double)limited, y, float_y(limited));
 			return false;
