@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 		pthread_join(thread[i], NULL);
 	if (has_failed || !check_halves(VETO_FP16) || !check_halves(VETO_BF16))
 		return 1;
-	printf("both forms of step 2 agree on %llu patterns, and so do the sums of",
+	printf("the three forms of step 2 agree on %llu patterns, and so do the sums of",
 		PATTERNS * VETO_CHUNK_LOGITS / stride);
 	for (size_t i = 0; cpu_isas[i]; i++)
 		printf(" %s%s", cpu_isas[i]->name, cpu_isas[i]->is_supported() ? "" : " (not supported here)");
