@@ -15,7 +15,7 @@ mapfile -t compiled < <(sed -n 's/^ *"file": "\(.*\)",*$/\1/p' "$build/compile_c
 check clang-tidy clang-tidy -p "$build" --quiet --warnings-as-errors='*' "${compiled[@]}" 2> >(grep -v 'warnings generated\|Suppressed\|Use -header' >&2)
 check cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
 	--suppress=invalidPointerCast --suppress=arrayIndexThenCheck --suppress=shiftNegativeLHS \
-	--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -D__x86_64__ -Ihls -Ihost -Idrivers -Ihost/sources host drivers hls
+	--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -D__x86_64__ -Ihls -Ihost -Idrivers -Ibitstreams -Ihost/sources bitstreams host drivers hls
 check shellcheck shellcheck -x "${scripts[@]}"
 [ "$status" = 0 ] && echo "tidy: clean"
 exit "$status"

@@ -39,6 +39,12 @@ allow host/backend.h -- veto.h fx1.h
 allow host/device.c -- veto.h backend.h param.h
 allow drivers/*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
 allow host/verifier.c -- veto.h param.h clock.h
+# Images and the card that emulation plays.
+allow bitstreams/kernels.[ch] bitstreams/generate.c -- kernels.h param.h
+allow bitstreams/xclbin.[ch] -- xclbin.h hash.h param.h
+allow bitstreams/make_image.c -- kernels.h xclbin.h param.h veto_hw.h
+allow bitstreams/emulated.h --
+allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 # Programs see the library and themselves; only answers and texts of what they were told need more than veto.h.
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h param.h hash.h
@@ -49,10 +55,10 @@ allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_sourc
 only() {
 	local header=$1 found
 	shift
-	found=$(grep -lE "^ *# *include *<$header" -r host hls drivers | sort | tr '\n' ' ')
+	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' host/json.c
+only 'cjson/cJSON.h' bitstreams/kernels.c host/json.c
 only 'llama.h' host/sources/llama.c
 only 'pthread.h' drivers/cpu.c host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
@@ -69,7 +75,7 @@ found=$(grep -nE '\bveto_(device|verifier|stream)_' host/policy.[ch] host/polici
 [ -z "$found" ] || { echo "sessions and devices know of each other:"; echo "$found"; failures=$((failures + 1)); }
 
 # Every source is covered above.
-for file in hls/*.[ch] host/*.[ch] host/*/*.[ch] drivers/*.[ch]; do
+for file in bitstreams/*.[ch] hls/*.[ch] host/*.[ch] host/*/*.[ch] drivers/*.[ch]; do
 	[[ "$covered" == *" $file "* ]] || { echo "$file: nothing says what it may include"; failures=$((failures + 1)); }
 done
 [ "$failures" -eq 0 ] && echo "includes point one way"

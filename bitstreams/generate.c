@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes what follows from the description of the kernels:
+ *   generate header KERNELS.json    register offsets, for hosts and models
+ *   generate glue KERNELS.json      the kernels behind one call each, for the software model
+ *   generate metadata KERNELS.json  EMBEDDED_METADATA of an xclbin
+ */
+#include "kernels.h"
+#include "param.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_upper(const char *text)
+{
+	for (; *text; text++)
+		putchar(toupper((unsigned char)*text));
+}
+
+static void print_header(const struct kernels *k)
+{
+	printf("/* Made from kernels.json. */\n#ifndef VETO_KERNELS_H\n#define VETO_KERNELS_H\n\n"
+	       "/* The argument's index in xrtKernelRun(), and the offset of its register. */\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		for (uint32_t j = 0; j < k->kernel[i].arguments; j++) {
+			const struct kernel_argument *a = &k->kernel[i].argument[j];
+
+			printf("#define ");
+			print_upper(k->kernel[i].name);
+			printf("_");
+			print_upper(a->name);
+			printf(" %u\n#define ", j);
+			print_upper(k->kernel[i].name);
+			printf("_");
+			print_upper(a->name);
+			printf("_REGISTER 0x%02xu\n", a->offset);
+		}
+	printf("\n#endif\n");
+}
+
+/* One function a kernel: arguments from the registers, addresses of the card through at(). */
+static void print_call(const struct kernel *k)
+{
+	printf("static void call_%s(const unsigned char *registers, void *(*at)(uint64_t))\n{\n", k->name);
+	for (uint32_t i = 0; i < k->arguments; i++)
+		printf("\tuint%d_t r%u;\n", k->argument[i].is_buffer ? 64 : 32, i);
+	for (uint32_t i = 0; i < k->arguments; i++)
+		printf("\tmemcpy(&r%u, registers + 0x%02x, sizeof(r%u));\n", i, k->argument[i].offset, i);
+	printf("\t%s(", k->name);
+	for (uint32_t i = 0; i < k->arguments; i++)
+		printf("%s(%s)%s%u%s", i ? ", " : "", k->argument[i].type, k->argument[i].is_buffer ? "at(r" : "r", i,
+			k->argument[i].is_buffer ? ")" : "");
+	printf(");\n}\n\n");
+}
+
+static void print_glue(const struct kernels *k)
+{
+	printf("/* Made from kernels.json. */\n#include \"emulated.h\"\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		printf("#include \"%s\"\n", k->kernel[i].header);
+	printf("\n#include <string.h>\n\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		print_call(&k->kernel[i]);
+	printf("const struct emulated_kernel veto_emulated_kernels[] = {\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		printf("\t{\"%s\", 0x%llxu, call_%s},\n", k->kernel[i].name, (unsigned long long)k->kernel[i].base,
+			k->kernel[i].name);
+	printf("\t{0},\n};\n");
+}
+
+static void print_kernel_metadata(const struct kernel *k)
+{
+	printf("        <kernel name=\"%s\" language=\"c\">\n", k->name);
+	printf("          <port name=\"s_axi_control\" mode=\"slave\" range=\"0x%x\" dataWidth=\"32\" "
+	       "portType=\"addressable\" base=\"0x0\"/>\n",
+		KERNEL_CONTROL_BYTES);
+	for (uint32_t i = 0; i < k->arguments; i++)
+		if (k->argument[i].is_buffer)
+			printf("          <port name=\"m_axi_%s\" mode=\"master\" range=\"0xFFFFFFFFFFFFFFFF\" "
+			       "dataWidth=\"%d\" portType=\"addressable\" base=\"0x0\"/>\n",
+				k->argument[i].name, KERNEL_PORT_BITS);
+	for (uint32_t i = 0; i < k->arguments; i++) {
+		const struct kernel_argument *a = &k->argument[i];
+		const int bytes = a->is_buffer ? 8 : 4;
+
+		printf("          <arg name=\"%s\" addressQualifier=\"%d\" id=\"%u\" port=\"%s%s\" size=\"0x%x\" "
+		       "offset=\"0x%x\" hostOffset=\"0x0\" hostSize=\"0x%x\" type=\"%s\"/>\n",
+			a->name, a->is_buffer, i, a->is_buffer ? "m_axi_" : "s_axi_control",
+			a->is_buffer ? a->name : "", bytes, a->offset, bytes, a->is_buffer ? "void*" : "uint");
+	}
+	printf("          <instance name=\"%s_1\">\n            <addrRemap base=\"0x%llx\" range=\"0x%x\" "
+	       "port=\"s_axi_control\"/>\n          </instance>\n        </kernel>\n",
+		k->name, (unsigned long long)k->base, KERNEL_CONTROL_BYTES);
+}
+
+static void print_metadata(const struct kernels *k)
+{
+	printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<project name=\"veto\">\n"
+	       "  <platform vendor=\"veto\" boardid=\"emulation\" name=\"emulation\">\n"
+	       "    <version major=\"1\" minor=\"0\"/>\n"
+	       "    <device name=\"fpga0\" fpgaDevice=\"emulation\">\n"
+	       "      <core name=\"OCL_REGION_0\" target=\"csim\" type=\"clc_region\" clockFreq=\"300MHz\">\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		print_kernel_metadata(&k->kernel[i]);
+	printf("      </core>\n    </device>\n  </platform>\n</project>\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*print)(const struct kernels *k);
+	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"metadata", print_metadata}};
+	struct kernels kernels;
+	char why[VETO_WHY_MAX];
+
+	for (size_t i = 0; argc == 3 && i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(argv[1], kinds[i].name) != 0)
+			continue;
+		if (kernels_read(argv[2], &kernels, why)) {
+			fprintf(stderr, "generate: %s\n", why);
+			return 1;
+		}
+		kinds[i].print(&kernels);
+		return fflush(stdout) || ferror(stdout) ? 1 : 0;
+	}
+	fprintf(stderr, "usage: generate header|glue|metadata KERNELS.json\n");
+	return 2;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The description of the kernels (hls/kernels.json), with the register offsets that follow from it. */
+#ifndef VETO_KERNELS_DESCRIPTION_H
+#define VETO_KERNELS_DESCRIPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define KERNELS_MAX 4
+#define KERNEL_ARGUMENTS_MAX 24
+#define KERNEL_PORT_BITS 512 /* a beat */
+#define KERNEL_CONTROL_BYTES 0x10000u /* of the address range that one kernel's registers take */
+
+struct kernel_argument {
+	char name[32];
+	char type[64]; /* in C */
+	bool is_buffer; /* has a memory port of its own, m_axi_<name>; else a scalar of 4 bytes */
+	uint32_t offset; /* of its register */
+};
+
+struct kernel {
+	char name[64]; /* its one compute unit is <name>_1 */
+	char header[64]; /* that declares it */
+	uint64_t base; /* of its registers */
+	uint32_t arguments;
+	struct kernel_argument argument[KERNEL_ARGUMENTS_MAX];
+};
+
+struct kernels {
+	uint32_t count;
+	struct kernel kernel[KERNELS_MAX];
+};
+
+/* Read a description.  Registers follow s_axi_control as Vitis lays it out: arguments from 0x10, a buffer's 64-bit address
+ * takes 12 bytes, a scalar 8.
+ *   -EINVAL  can't be read, no JSON, or a key missing or of the wrong kind; `why` says which */
+int kernels_read(const char *path, struct kernels *out, char *why);
+
+#endif
