@@ -58,6 +58,7 @@ static struct {
 	const struct emulated_kernel *kernels;
 	struct unit unit[KERNELS_MAX];
 	const char *running; /* a kernel's name */
+	unsigned loads, writes, runs, reads;
 } model;
 
 static void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -71,6 +72,26 @@ static void fail(const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	exit(EXIT_FAILURE);
+}
+
+/* --- Faults on request: VETO_MODEL_FAULT=ACTION:PHASE:N, at the N-th time.  For tests. --- */
+
+static bool is_due(const char *action, const char *phase, unsigned times)
+{
+	const char *wanted = getenv("VETO_MODEL_FAULT");
+	char fault[64];
+
+	snprintf(fault, sizeof(fault), "%s:%s:%u", action, phase, times);
+	return wanted && strcmp(wanted, fault) == 0;
+}
+
+/* phase: load, write (to the card), run, read (from the card). */
+static void inject(const char *phase, unsigned times)
+{
+	if (is_due("die", phase, times))
+		_exit(EXIT_FAILURE);
+	while (is_due("hang", phase, times))
+		pause();
 }
 
 /* --- Memory --- */
@@ -121,6 +142,8 @@ static void *memory_at(uint64_t address)
 
 	if (!b)
 		fail("%s: its argument 0x%" PRIx64 " lies in no buffer", model.running, address);
+	if (is_due("stray", "run", model.runs)) /* a row that ends behind its buffer */
+		return b->memory + whole_pages(b->bytes) - 64;
 	return b->memory + (address - b->address);
 }
 
@@ -156,6 +179,7 @@ static void load(const struct wire_call *call)
 {
 	char path[4096];
 
+	inject("load", ++model.loads);
 	if (!call->field[2].bytes || call->field[2].length >= sizeof(path))
 		fail("a load names no file");
 	memcpy(path, call->field[2].bytes, call->field[2].length);
@@ -191,6 +215,7 @@ static void write_registers(uint64_t address, const void *data, size_t bytes)
 	memcpy(&control, unit->registers, sizeof(control));
 	if (!(control & AP_START))
 		return;
+	inject("run", ++model.runs);
 	model.running = model.kernels[i].name;
 	model.kernels[i].call(unit->registers, memory_at);
 	model.running = NULL;
@@ -231,12 +256,16 @@ static void answer_copy(const struct wire_call *call, struct wire_reply *reply)
 
 	wire_put_number(reply, 1, f[5].number);
 	if (call->api == CALL_COPY_TO_DEVICE) {
+		inject("write", ++model.writes);
 		if (f[4].length < f[5].number)
 			fail("a copy of %" PRIu64 " bytes brings %zu", f[5].number, f[4].length);
 		memcpy(memory_for("copy to the card", f[3].number, f[5].number), f[4].bytes, (size_t)f[5].number);
 	} else {
-		wire_put_bytes(
-			reply, 2, memory_for("copy from the card", f[4].number, f[5].number), (size_t)f[5].number);
+		char *from = memory_for("copy from the card", f[4].number, f[5].number);
+
+		inject("read", ++model.reads);
+		*from ^= is_due("flip", "read", model.reads);
+		wire_put_bytes(reply, 2, from, (size_t)f[5].number);
 	}
 }
 

@@ -2,9 +2,12 @@
 /* The table of drivers. */
 #include "backend.h"
 
-extern const struct backend cpu_backend;
+extern const struct backend cpu_backend, xrt_backend;
 
 const struct backend *const backends[] = {
 	&cpu_backend,
+#ifdef VETO_HAS_XRT
+	&xrt_backend,
+#endif
 	NULL,
 };

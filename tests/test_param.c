@@ -174,7 +174,7 @@ static void an_unknown_device_lists_the_known_ones(void **state)
 
 	(void)state;
 	assert_int_equal(veto_device_open("gpu:", &dev, why), -EINVAL);
-	assert_string_equal(why, "unknown device 'gpu:'; known devices: cpu:");
+	assert_ptr_equal(strstr(why, "unknown device 'gpu:'; known devices: cpu:"), why); /* and others of this build */
 	assert_int_equal(veto_device_open("cpu", &dev, why), -EINVAL);
 	assert_int_equal(veto_device_open("cpu:isa=mmx", &dev, why), -EINVAL);
 	assert_string_equal(why, "cpu:isa=mmx: isa=mmx: 'mmx' is not one of: best, portable, avx2, avx512");

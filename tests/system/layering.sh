@@ -37,7 +37,10 @@ allow host/session.c -- veto.h policy.h param.h
 allow host/json.[ch] -- veto.h json.h param.h policy.h
 allow host/backend.h -- veto.h fx1.h
 allow host/device.c -- veto.h backend.h param.h
-allow drivers/*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
+allow host/worker.[ch] -- worker.h clock.h
+allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
+allow drivers/xrt.c drivers/xrt_place.[ch] -- backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
+allow drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h param.h clock.h
 # Images and the card that emulation plays.
 allow bitstreams/kernels.[ch] bitstreams/generate.c -- kernels.h param.h
@@ -60,7 +63,7 @@ only() {
 }
 only 'cjson/cJSON.h' bitstreams/kernels.c host/json.c
 only 'llama.h' host/sources/llama.c
-only 'pthread.h' drivers/cpu.c host/device.c
+only 'pthread.h' drivers/cpu.c drivers/xrt.c host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
 
 # Policies, sessions and the reference scores do no I/O, start no threads, read no clock, and allocate only in _new.

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The xrt: device: rows go to veto-xrt, a child process in which XRT lives; a thread packs queued jobs into launches. */
+#include "backend.h"
+#include "clock.h"
+#include "param.h"
+#include "worker.h"
+#include "xrt_link.h"
+#include "xrt_place.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define DEPTH 64
+#define PATIENCE_NS 2000000000 /* for a child that closes its card */
+#define SECOND_NS 1000000000ll
+
+enum { PARAM_EMULATION, PARAM_DEADLINE };
+
+static const char *const modes[] = {"sw", NULL};
+
+static const struct veto_param xrt_params[] = {
+	[PARAM_EMULATION] = {.name = "emulation",
+		.help = "the card that is emulated; sw: kernels as gcc builds them",
+		.type = VETO_PARAM_CHOICE,
+		.choices = modes,
+		.is_required = true},
+	[PARAM_DEADLINE] = {.name = "deadline",
+		.help = "seconds that opening or a launch may take; then the device is lost",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 30,
+		.low = 1,
+		.high = 3600},
+	{0},
+};
+
+/* A job that is not over, in the order of submission. */
+struct entry {
+	struct job *job;
+	uint32_t sent, landed; /* rows */
+	uint64_t device_ns;
+};
+
+struct item {
+	struct entry *entry;
+	uint32_t row;
+};
+
+/* A launch on its way. */
+struct flight {
+	bool is_up;
+	uint32_t rows;
+	struct item item[LINK_LAUNCH_ROWS];
+	uint64_t deadline_ns;
+};
+
+struct xrt {
+	struct place place;
+	struct worker worker;
+	int64_t deadline_ns;
+	int wake; /* eventfd: there is work, or the end */
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows */
+	struct entry entry[DEPTH]; /* a ring */
+	uint32_t first, entries;
+	bool is_closing, is_lost;
+	/* the thread's own */
+	struct flight flight[LINK_SLOTS];
+};
+
+static struct link_slot *slot_of(struct xrt *xrt, uint32_t slot)
+{
+	return &((struct link_memory *)xrt->worker.memory)->slot[slot];
+}
+
+/* End the jobs at the front that are over.  The lock is held. */
+static void end_landed(struct xrt *xrt)
+{
+	while (xrt->entries > 0) {
+		struct entry *e = &xrt->entry[xrt->first];
+
+		if (e->landed < e->job->rows.rows)
+			return;
+		job_finish(e->job, 0, e->device_ns);
+		xrt->first = (xrt->first + 1) % DEPTH;
+		xrt->entries--;
+	}
+}
+
+static void end_all(struct xrt *xrt, int status)
+{
+	for (; xrt->entries > 0; xrt->entries--) {
+		job_finish(xrt->entry[xrt->first].job, status, 0);
+		xrt->first = (xrt->first + 1) % DEPTH;
+	}
+}
+
+static size_t row_bytes(const struct veto_rows *rows) { return rows->cols * veto_format_bytes(rows->format); }
+
+static size_t padded(size_t bytes) { return (bytes + sizeof(struct veto_beat) - 1) & ~(sizeof(struct veto_beat) - 1); }
+
+/* Copy a row into the launch, on a beat of its own. */
+static void pack(struct link_slot *slot, struct flight *f, struct entry *e, size_t at)
+{
+	const struct veto_rows *rows = &e->job->rows;
+
+	memcpy((char *)slot->rows + at, (const char *)rows->data + e->sent * rows->stride_bytes, row_bytes(rows));
+	slot->job[f->rows] = (struct veto_logits_job){
+		.offset_bytes = at,
+		.vocab = rows->cols,
+		.format = rows->format,
+		.k = e->job->top_entries,
+		.tag = f->rows,
+	};
+	f->item[f->rows++] = (struct item){e, e->sent++};
+}
+
+/* Rows of queued jobs, as many as there is room for; bytes of them.  The lock is held. */
+static size_t fill(struct xrt *xrt, uint32_t index)
+{
+	struct link_slot *slot = slot_of(xrt, index);
+	struct flight *f = &xrt->flight[index];
+	size_t at = 0;
+
+	f->rows = 0;
+	for (uint32_t i = 0; i < xrt->entries; i++) {
+		struct entry *e = &xrt->entry[(xrt->first + i) % DEPTH];
+		const size_t bytes = padded(row_bytes(&e->job->rows));
+
+		while (e->sent < e->job->rows.rows) {
+			if (f->rows == LINK_LAUNCH_ROWS || at + bytes > LINK_ROWS_BYTES)
+				return at;
+			pack(slot, f, e, at);
+			at += bytes;
+		}
+	}
+	return at;
+}
+
+/* Start launches while there are rows and free slots. */
+static int launch(struct xrt *xrt)
+{
+	for (uint32_t i = 0; i < LINK_SLOTS; i++) {
+		struct link_launch launch = {.slot = i};
+		struct flight *f = &xrt->flight[i];
+
+		if (f->is_up)
+			continue;
+		pthread_mutex_lock(&xrt->lock);
+		launch.rows_bytes = fill(xrt, i);
+		pthread_mutex_unlock(&xrt->lock);
+		launch.rows = f->rows;
+		if (f->rows == 0)
+			return 0;
+		if (worker_send(&xrt->worker, &launch, sizeof(launch)))
+			return -EPIPE;
+		f->is_up = true;
+		f->deadline_ns = clock_ns() + (uint64_t)xrt->deadline_ns;
+	}
+	return 0;
+}
+
+/* The kernel's own word on a launch: 0, or what is wrong with it. */
+static int check(const struct link_slot *slot, const struct flight *f)
+{
+	const struct veto_trailer *t = &slot->trailer;
+
+	if (t->magic != VETO_KERNEL_MAGIC || t->contract != VETO_KERNEL_CONTRACT || t->arithmetic != VETO_FX1_VERSION ||
+		t->error != VETO_KERNEL_OK || t->rows_done != f->rows)
+		return -EIO;
+	for (uint32_t i = 0; i < f->rows; i++)
+		if (slot->result[i].record.tag != i)
+			return -EIO;
+	return 0;
+}
+
+static void take_result(const struct link_slot *slot, const struct flight *f, uint32_t i, uint64_t device_ns)
+{
+	struct entry *e = f->item[i].entry;
+	struct row_result *out = &e->job->result[f->item[i].row];
+
+	out->record = slot->result[i].record;
+	out->record.tag = 0;
+	for (uint32_t j = 0; j < e->job->top_entries; j++)
+		out->top[j] = (struct fx1_top){slot->result[i].top[j].key, slot->result[i].top[j].id};
+	e->landed++;
+	e->device_ns += device_ns;
+}
+
+static int land(struct xrt *xrt)
+{
+	struct link_landed landed;
+	struct link_slot *slot;
+	struct flight *f;
+
+	if (worker_receive(&xrt->worker, &landed, sizeof(landed), 0) || landed.slot >= LINK_SLOTS ||
+		!xrt->flight[landed.slot].is_up || landed.status)
+		return -EIO;
+	slot = slot_of(xrt, landed.slot);
+	f = &xrt->flight[landed.slot];
+	if (check(slot, f))
+		return -EIO;
+	f->is_up = false;
+	pthread_mutex_lock(&xrt->lock);
+	for (uint32_t i = 0; i < f->rows; i++)
+		take_result(slot, f, i, landed.device_ns / f->rows);
+	end_landed(xrt);
+	pthread_mutex_unlock(&xrt->lock);
+	return 0;
+}
+
+/* Until the next deadline; -1: none. */
+static int wait_ms(const struct xrt *xrt)
+{
+	uint64_t now = clock_ns(), first = UINT64_MAX;
+
+	for (int i = 0; i < LINK_SLOTS; i++)
+		if (xrt->flight[i].is_up && xrt->flight[i].deadline_ns < first)
+			first = xrt->flight[i].deadline_ns;
+	if (first == UINT64_MAX)
+		return -1;
+	return first > now ? (int)((first - now) / 1000000 + 1) : 0;
+}
+
+/* Carry rows there and results back until the device closes (0) or is lost. */
+static int carry(struct xrt *xrt)
+{
+	for (;;) {
+		struct pollfd p[2] = {
+			{.fd = xrt->worker.socket, .events = POLLIN}, {.fd = xrt->wake, .events = POLLIN}};
+		uint64_t count;
+		bool is_closing;
+		int ready, err = launch(xrt);
+
+		if (err)
+			return err;
+		ready = poll(p, 2, wait_ms(xrt));
+		if (ready == 0)
+			return -ETIMEDOUT;
+		if (p[1].revents && read(xrt->wake, &count, sizeof(count)) < 0)
+			return -errno;
+		pthread_mutex_lock(&xrt->lock);
+		is_closing = xrt->is_closing;
+		pthread_mutex_unlock(&xrt->lock);
+		if (is_closing)
+			return 0;
+		if (p[0].revents && land(xrt))
+			return -EIO;
+	}
+}
+
+static void *run_thread(void *arg)
+{
+	struct xrt *xrt = arg;
+	int err = carry(xrt);
+
+	if (!err)
+		return NULL;
+	worker_stop(&xrt->worker, 0);
+	pthread_mutex_lock(&xrt->lock);
+	xrt->is_lost = true;
+	end_all(xrt, -EIO);
+	pthread_mutex_unlock(&xrt->lock);
+	return NULL;
+}
+
+static void wake(struct xrt *xrt)
+{
+	const uint64_t one = 1;
+
+	if (write(xrt->wake, &one, sizeof(one)) < 0)
+		return; /* it is awake: the counter is full */
+}
+
+static void xrt_submit(struct driver *drv, struct job *job)
+{
+	struct xrt *xrt = drv->state;
+
+	pthread_mutex_lock(&xrt->lock);
+	if (xrt->is_lost) {
+		job_finish(job, -EIO, 0);
+	} else {
+		xrt->entry[(xrt->first + xrt->entries++) % DEPTH] = (struct entry){.job = job};
+		end_landed(xrt); /* a job without rows */
+	}
+	pthread_mutex_unlock(&xrt->lock);
+	wake(xrt);
+}
+
+static void xrt_close(struct driver *drv)
+{
+	struct xrt *xrt = drv->state;
+
+	pthread_mutex_lock(&xrt->lock);
+	xrt->is_closing = true;
+	pthread_mutex_unlock(&xrt->lock);
+	wake(xrt);
+	pthread_join(xrt->thread, NULL);
+	worker_stop(&xrt->worker, PATIENCE_NS);
+	end_all(xrt, -ECANCELED);
+	place_remove(&xrt->place);
+	close(xrt->wake);
+	pthread_mutex_destroy(&xrt->lock);
+	free(xrt);
+}
+
+/* Start the child, and hear that its card is there. */
+static int start_child(struct xrt *xrt, long deadline, char *why)
+{
+	struct link_hello hello = {.status = 0};
+	char seconds[24];
+	char *argv[] = {xrt->place.child, xrt->place.image, seconds, NULL};
+	int err;
+
+	snprintf(seconds, sizeof(seconds), "%ld", deadline);
+	err = worker_start(argv, xrt->place.environment, sizeof(struct link_memory), &xrt->worker);
+	if (err)
+		return param_fail(err, why, "xrt: can't start %s: %s", argv[0], strerror(-err));
+	err = worker_receive(&xrt->worker, &hello, sizeof(hello), xrt->deadline_ns);
+	if (err == -EAGAIN)
+		return param_fail(-ETIMEDOUT, why, "xrt: the card did not open within %ld s", deadline);
+	if (err)
+		return param_fail(-EIO, why, "xrt: %s ended before its card was open", argv[0]);
+	if (hello.status)
+		return param_fail(hello.status, why, "xrt: %.*s", LINK_TEXT_BYTES, hello.text);
+	return 0;
+}
+
+static int xrt_open(struct driver *drv, const struct veto_values *args, char *why)
+{
+	struct xrt *xrt = calloc(1, sizeof(*xrt));
+	int err;
+
+	if (!xrt)
+		return param_fail(-ENOMEM, why, "xrt: out of memory");
+	xrt->deadline_ns = args->value[PARAM_DEADLINE][0] * SECOND_NS;
+	xrt->worker = (struct worker){.socket = -1, .memory_fd = -1};
+	xrt->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&xrt->lock, NULL);
+	drv->state = xrt;
+	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, why);
+	if (!err)
+		err = start_child(xrt, (long)args->value[PARAM_DEADLINE][0], why);
+	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))
+		err = param_fail(-ENOMEM, why, "xrt: can't start a thread");
+	if (err) {
+		worker_stop(&xrt->worker, 0);
+		place_remove(&xrt->place);
+		if (xrt->wake >= 0)
+			close(xrt->wake);
+		pthread_mutex_destroy(&xrt->lock);
+		free(xrt);
+		return err;
+	}
+	drv->info->depth = DEPTH - 1;
+	drv->info->formats = 1u << VETO_FP32 | 1u << VETO_FP16 | 1u << VETO_BF16;
+	drv->info->memories = 1u << VETO_HOST;
+	return 0;
+}
+
+static void xrt_list(void (*found)(void *arg, const char *uri), void *arg) { found(arg, "xrt:emulation=sw"); }
+
+const struct backend xrt_backend = {
+	.name = "xrt",
+	.help = "an Alveo card's kernels, through XRT",
+	.param = xrt_params,
+	.open = xrt_open,
+	.close = xrt_close,
+	.submit = xrt_submit,
+	.list = xrt_list,
+};

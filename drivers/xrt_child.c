@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto-xrt IMAGE SECONDS: the process that XRT lives in, started by the xrt: driver; no run takes longer than SECONDS.  XRT fixes its mode once a process, its
+ * emulation may take the process down, and a hung run can only be left by a kill: none of that is the user's process. */
+#include "xrt_link.h"
+
+#include <experimental/xrt_bo.h>
+#include <experimental/xrt_device.h>
+#include <experimental/xrt_kernel.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "veto_kernels.h"
+
+#define KERNEL "veto_score_logits"
+#define RESULTS_BYTES ((LINK_LAUNCH_ROWS * 5 + 1) * sizeof(struct veto_beat))
+#define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(struct veto_logits_job))
+
+/* A buffer of the card, and where this process sees it. */
+struct buffer {
+	xrtBufferHandle handle;
+	void *memory;
+};
+
+struct unit {
+	struct buffer rows, jobs, results;
+	xrtRunHandle run;
+};
+
+static struct {
+	xrtDeviceHandle device;
+	xrtKernelHandle kernel;
+	struct unit unit[LINK_SLOTS];
+	struct link_memory *memory;
+} card;
+
+/* XRT's functions say little: errno often stays 0. */
+static int fail(char *text, const char *what)
+{
+	int err = errno;
+
+	snprintf(text, LINK_TEXT_BYTES, "%s failed: %s", what, err ? strerror(err) : "XRT does not say why");
+	return err ? -err : -EIO;
+}
+
+static int open_buffer(struct buffer *b, size_t bytes, int argument, char *text)
+{
+	errno = 0;
+	b->handle = xrtBOAlloc(card.device, bytes, 0, (unsigned)xrtKernelArgGroupId(card.kernel, argument));
+	b->memory = b->handle ? xrtBOMap(b->handle) : NULL;
+	return b->memory ? 0 : fail(text, "xrtBOAlloc");
+}
+
+static int open_unit(struct unit *u, char *text)
+{
+	int err = open_buffer(&u->rows, LINK_ROWS_BYTES, VETO_SCORE_LOGITS_ROWS, text);
+
+	if (!err)
+		err = open_buffer(&u->jobs, JOBS_BYTES, VETO_SCORE_LOGITS_JOBS, text);
+	if (!err)
+		err = open_buffer(&u->results, RESULTS_BYTES, VETO_SCORE_LOGITS_RESULTS, text);
+	if (err)
+		return err;
+	errno = 0;
+	u->run = xrtRunOpen(card.kernel);
+	if (!u->run || xrtRunSetArg(u->run, VETO_SCORE_LOGITS_ROWS, u->rows.handle) ||
+		xrtRunSetArg(u->run, VETO_SCORE_LOGITS_JOBS, u->jobs.handle) ||
+		xrtRunSetArg(u->run, VETO_SCORE_LOGITS_RESULTS, u->results.handle))
+		return fail(text, "xrtRunOpen");
+	return 0;
+}
+
+static int open_card(const char *image, char *text)
+{
+	xuid_t uuid;
+	int err = 0;
+
+	errno = 0;
+	card.device = xrtDeviceOpen(0);
+	if (!card.device)
+		return fail(text, "xrtDeviceOpen");
+	errno = 0;
+	if (xrtDeviceLoadXclbinFile(card.device, image) || xrtDeviceGetXclbinUUID(card.device, uuid))
+		return fail(text, "xrtDeviceLoadXclbinFile");
+	errno = 0;
+	card.kernel = xrtPLKernelOpen(card.device, uuid, KERNEL);
+	if (!card.kernel)
+		return fail(text, "xrtPLKernelOpen");
+	for (int i = 0; i < LINK_SLOTS && !err; i++)
+		err = open_unit(&card.unit[i], text);
+	return err;
+}
+
+static void close_card(void)
+{
+	for (int i = 0; i < LINK_SLOTS; i++) {
+		xrtRunClose(card.unit[i].run);
+		xrtBOFree(card.unit[i].rows.handle);
+		xrtBOFree(card.unit[i].jobs.handle);
+		xrtBOFree(card.unit[i].results.handle);
+	}
+	xrtKernelClose(card.kernel);
+	xrtDeviceClose(card.device);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int copy_in(const struct unit *u, const struct link_slot *slot, const struct link_launch *launch, char *text)
+{
+	const size_t jobs_bytes = launch->rows * sizeof(*slot->job);
+	const size_t trailer = launch->rows * sizeof(*slot->result);
+
+	memcpy(u->rows.memory, slot->rows, launch->rows_bytes);
+	memcpy(u->jobs.memory, slot->job, jobs_bytes);
+	memset((char *)u->results.memory + trailer, 0, sizeof(slot->trailer));
+	errno = 0;
+	if (xrtBOSync(u->rows.handle, XCL_BO_SYNC_BO_TO_DEVICE, launch->rows_bytes, 0) ||
+		xrtBOSync(u->jobs.handle, XCL_BO_SYNC_BO_TO_DEVICE, jobs_bytes, 0) ||
+		xrtBOSync(u->results.handle, XCL_BO_SYNC_BO_TO_DEVICE, sizeof(slot->trailer), trailer))
+		return fail(text, "xrtBOSync");
+	return 0;
+}
+
+static int copy_out(const struct unit *u, struct link_slot *slot, uint32_t rows, char *text)
+{
+	const size_t bytes = rows * sizeof(*slot->result);
+
+	errno = 0;
+	if (xrtBOSync(u->results.handle, XCL_BO_SYNC_BO_FROM_DEVICE, bytes + sizeof(slot->trailer), 0))
+		return fail(text, "xrtBOSync");
+	memcpy(slot->result, u->results.memory, bytes);
+	memcpy(&slot->trailer, (char *)u->results.memory + bytes, sizeof(slot->trailer));
+	return 0;
+}
+
+static struct link_landed launch_rows(const struct link_launch *launch)
+{
+	struct link_landed landed = {.slot = launch->slot};
+	struct link_slot *slot = &card.memory->slot[launch->slot];
+	struct unit *u = &card.unit[launch->slot];
+	uint64_t start;
+	int state;
+
+	landed.status = copy_in(u, slot, launch, landed.text);
+	if (landed.status)
+		return landed;
+	errno = 0;
+	if (xrtRunSetArg(u->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(u->run)) {
+		landed.status = fail(landed.text, "xrtRunStart");
+		return landed;
+	}
+	start = now_ns();
+	state = xrtRunWait(u->run);
+	landed.device_ns = now_ns() - start;
+	if (state != ERT_CMD_STATE_COMPLETED) {
+		landed.status = -EIO;
+		snprintf(landed.text, sizeof(landed.text), "the run ended in state %d", state);
+		return landed;
+	}
+	landed.status = copy_out(u, slot, launch->rows, landed.text);
+	return landed;
+}
+
+int main(int argc, char **argv)
+{
+	struct link_hello hello = {.text = KERNEL};
+	struct link_launch launch;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS (started by veto's xrt: device)\n");
+		return 2;
+	}
+	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
+	card.memory = mmap(NULL, sizeof(*card.memory), PROT_READ | PROT_WRITE, MAP_SHARED, LINK_MEMORY_FD, 0);
+	hello.status = card.memory == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
+	if (send(LINK_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
+		_exit(EXIT_FAILURE);
+	while (recv(LINK_SOCKET_FD, &launch, sizeof(launch), 0) == sizeof(launch)) {
+		struct link_landed landed;
+
+		alarm((unsigned)atoi(argv[2])); /* nobody may be left to kill a run that hangs */
+		landed = launch_rows(&launch);
+		alarm(0);
+		if (send(LINK_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
+			break;
+	}
+	close_card();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the xrt: driver and its child, veto-xrt: messages over a socket, rows and results in memory that both map. */
+#ifndef VETO_XRT_LINK_H
+#define VETO_XRT_LINK_H
+
+#include "veto_hw.h"
+
+#define LINK_SOCKET_FD 3
+#define LINK_MEMORY_FD 4
+
+#define LINK_SLOTS 2 /* launches at a time */
+#define LINK_LAUNCH_ROWS 1024u
+#define LINK_ROWS_BYTES (16u << 20) /* of rows a launch; XRT's emulation can't copy 20 MiB at once */
+
+struct link_slot {
+	struct veto_beat rows[LINK_ROWS_BYTES / sizeof(struct veto_beat)];
+	struct veto_logits_job job[LINK_LAUNCH_ROWS];
+	struct veto_logits_result result[LINK_LAUNCH_ROWS];
+	struct veto_trailer trailer; /* copied from behind the last result */
+};
+
+struct link_memory {
+	struct link_slot slot[LINK_SLOTS];
+};
+
+#define LINK_TEXT_BYTES 256
+
+/* The child's first message. */
+struct link_hello {
+	int32_t status; /* 0, or negative errno */
+	char text[LINK_TEXT_BYTES]; /* the card's name, or what went wrong */
+};
+
+struct link_launch {
+	uint32_t slot, rows;
+	uint64_t rows_bytes; /* whole beats */
+};
+
+/* The answer to a launch. */
+struct link_landed {
+	uint32_t slot;
+	int32_t status;
+	uint64_t device_ns;
+	char text[LINK_TEXT_BYTES]; /* with a status: what went wrong */
+};
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes and removes the folder that XRT's emulation runs in. */
+#include "xrt_place.h"
+#include "param.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* XRT puts its sockets into /tmp/$USER, so this is where the folder must lie. */
+#define FOLDER "/tmp/veto-xrt.XXXXXX"
+#define MODEL_FOLDER "vitis/data/emulation/unified/cpu_em/generic_pcie/model"
+
+static const char emconfig[] =
+	"{\"Version\":{\"FileVersion\":\"2.0\"},\"Platform\":{\"Boards\":[{\"Devices\":[{\"Name\":"
+	"\"veto:emulation:1:0\",\"NumDevices\":\"1\",\"DdrBanks\":[{\"Size\":\"16GB\"}]}]}]}}\n";
+static const char ini[] = "[Runtime]\nruntime_log=null\n[Emulation]\nprint_infos_in_console=false\nsystem_dpa=false\n";
+
+/* Beside this code, or where it is installed; false: nowhere. */
+static bool find_part(const char *name, char path[PLACE_PATH_MAX])
+{
+	static const char *const beside[] = {"", "/../libexec/veto", "/../../libexec/veto"};
+	const char *given = getenv("VETO_LIBEXEC");
+	char folder[PLACE_PATH_MAX], *slash;
+	Dl_info info;
+
+	if (given) {
+		snprintf(path, PLACE_PATH_MAX, "%s/%s", given, name);
+		return access(path, R_OK) == 0;
+	}
+	if (!dladdr((const void *)emconfig, &info) || !info.dli_fname || !realpath(info.dli_fname, folder))
+		return false;
+	slash = strrchr(folder, '/');
+	if (slash)
+		*slash = 0;
+	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+		if (snprintf(path, PLACE_PATH_MAX, "%s%s/%s", folder, beside[i], name) < PLACE_PATH_MAX &&
+			access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int make_folders(const char *folder, const char *path)
+{
+	char whole[PLACE_PATH_MAX];
+
+	snprintf(whole, sizeof(whole), "%s/%s/", folder, path);
+	for (char *slash = whole + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		if (mkdir(whole, 0700) && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int make_file(const char *folder, const char *name, const char *text)
+{
+	char path[PLACE_PATH_MAX];
+	FILE *out;
+	int err = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	out = fopen(path, "we");
+	if (!out)
+		return -errno;
+	if (fputs(text, out) < 0)
+		err = -EIO;
+	if (fclose(out))
+		err = -EIO;
+	return err;
+}
+
+static int make_link(const char *folder, const char *name, const char *target)
+{
+	char path[PLACE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return symlink(target, path) ? -errno : 0;
+}
+
+static int fill(const struct place *p, const char *model)
+{
+	static const char *const libraries[] = {"libxrt_core.so.2", "libxrt_swemu.so.2", "libxrt_hwemu.so.2"};
+	int err = make_folders(p->folder, MODEL_FOLDER);
+
+	if (!err)
+		err = make_folders(p->folder, "xrt/lib");
+	for (int i = 0; i < 3 && !err; i++) {
+		char target[PLACE_PATH_MAX], name[64];
+
+		snprintf(target, sizeof(target), "%s/%s", VETO_XRT_LIBRARIES, libraries[i]);
+		snprintf(name, sizeof(name), "xrt/lib/%s", libraries[i]);
+		err = make_link(p->folder, name, target);
+	}
+	if (!err)
+		err = make_link(p->folder, MODEL_FOLDER "/genericpciemodel", model);
+	if (!err)
+		err = make_file(p->folder, "emconfig.json", emconfig);
+	return err ? err : make_file(p->folder, "xrt.ini", ini);
+}
+
+static int set_variable(struct place *p, const char *name, const char *value)
+{
+	for (int i = 0; i < PLACE_VARIABLES; i++)
+		if (!p->variable[i])
+			return asprintf(&p->variable[i], "%s=%s", name, value) < 0 ? -ENOMEM : 0;
+	return -ENOMEM;
+}
+
+static int set_path(struct place *p, const char *name, const char *part)
+{
+	char path[PLACE_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", p->folder, part);
+	return set_variable(p, name, path);
+}
+
+static bool is_set(const struct place *p, const char *entry)
+{
+	size_t name = strcspn(entry, "=") + 1;
+
+	for (int i = 0; p->variable[i]; i++)
+		if (strncmp(p->variable[i], entry, name) == 0)
+			return true;
+	return false;
+}
+
+static int make_environment(struct place *p, const char *guard)
+{
+	size_t count = 0, used = 0;
+	int err = set_variable(p, "XCL_EMULATION_MODE", "sw_emu");
+
+	if (!err)
+		err = set_path(p, "XILINX_XRT", "/xrt");
+	if (!err)
+		err = set_path(p, "XILINX_VITIS", "/vitis");
+	if (!err)
+		err = set_path(p, "EMCONFIG_PATH", "");
+	if (!err)
+		err = set_path(p, "XRT_INI_PATH", "/xrt.ini");
+	if (!err)
+		err = set_path(p, "SDACCEL_EM_RUN_DIR", "/run");
+	if (!err)
+		err = set_variable(p, "USER", strrchr(p->folder, '/') + 1);
+	if (!err)
+		err = set_variable(p, "LD_PRELOAD", guard);
+	if (err)
+		return err;
+	while (environ[count])
+		count++;
+	p->environment = calloc(count + PLACE_VARIABLES + 1, sizeof(*p->environment));
+	if (!p->environment)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (!is_set(p, environ[i]))
+			p->environment[used++] = environ[i];
+	for (int i = 0; p->variable[i]; i++)
+		p->environment[used++] = p->variable[i];
+	return 0;
+}
+
+int place_make(struct place *p, char *why)
+{
+	char model[PLACE_PATH_MAX], guard[PLACE_PATH_MAX];
+	int err;
+
+	*p = (struct place){.folder = ""};
+	if (!find_part("veto-xrt", p->child) || !find_part("veto-model", model) ||
+		!find_part("veto-xrt-guard.so", guard) || !find_part("veto-sw-emu.xclbin", p->image))
+		return param_fail(-ENODEV, why,
+			"xrt: veto-xrt, veto-model, veto-xrt-guard.so or veto-sw-emu.xclbin is missing: VETO_LIBEXEC "
+			"can say where they are");
+	strcpy(p->folder, FOLDER);
+	if (!mkdtemp(p->folder)) {
+		*p->folder = 0;
+		return param_fail(-errno, why, "xrt: can't make a folder in /tmp: %s", strerror(errno));
+	}
+	err = fill(p, model);
+	if (!err)
+		err = make_environment(p, guard);
+	if (err) {
+		param_say(why, "xrt: can't fill %s: %s", p->folder, strerror(-err));
+		place_remove(p);
+	}
+	return err;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
+{
+	(void)info;
+	(void)kind;
+	(void)at;
+	remove(path);
+	return 0;
+}
+
+void place_remove(struct place *p)
+{
+	if (*p->folder)
+		nftw(p->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	for (int i = 0; i < PLACE_VARIABLES; i++)
+		free(p->variable[i]);
+	free(p->environment);
+	*p = (struct place){.folder = ""};
+}

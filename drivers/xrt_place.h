@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where XRT's emulation finds what it wants: a folder of its own for each device. */
+#ifndef VETO_XRT_PLACE_H
+#define VETO_XRT_PLACE_H
+
+#define PLACE_PATH_MAX 1024
+#define PLACE_VARIABLES 16
+
+struct place {
+	char folder[64]; /* its last part is also the USER whose sockets lie in it; "": none */
+	char child[PLACE_PATH_MAX], image[PLACE_PATH_MAX]; /* of veto-xrt, and of what the card loads */
+	char *variable[PLACE_VARIABLES + 1]; /* NAME=VALUE, set for the child */
+	char **environment; /* this process's with these; ends with NULL */
+};
+
+/* Make the folder and the environment for software emulation.
+ *   -ENODEV  a part of veto is not installed; -errno of what could not be made.  `why` says what. */
+int place_make(struct place *p, char *why);
+
+/* Removes the folder, whatever is in it. */
+void place_remove(struct place *p);
+
+#endif

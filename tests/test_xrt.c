@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the xrt: device does when its card dies, hangs or strays, and what it leaves behind. */
+#include "check.h"
+#include "veto.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define URI "xrt:emulation=sw,deadline=2"
+
+static const float row[3000] = {1, 2, 3};
+static const struct veto_rows rows = {.rows = 1, .cols = 3000, .stride_bytes = sizeof(row), .data = row, .top_k = 3};
+
+/* Processes whose command line names a folder of ours. */
+static int count_processes(void)
+{
+	glob_t found;
+	int count = 0;
+
+	if (glob("/proc/[0-9]*/cmdline", 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char text[512] = "";
+		FILE *in = fopen(found.gl_pathv[i], "re");
+
+		if (!in)
+			continue;
+		if (fread(text, 1, sizeof(text) - 1, in) > 0)
+			count += strncmp(text, "/tmp/veto-xrt.", 14) == 0 || strstr(text, "bin/veto-xrt") != NULL;
+		fclose(in);
+	}
+	globfree(&found);
+	return count;
+}
+
+static void assert_nothing_is_left(void)
+{
+	glob_t found;
+
+	for (int i = 0; i < 100 && count_processes() > 0; i++)
+		usleep(20000);
+	assert_int_equal(count_processes(), 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, no zombie */
+	assert_int_equal(glob("/tmp/veto-xrt.*", 0, NULL, &found), GLOB_NOMATCH);
+}
+
+static int score(struct veto_device *dev, struct veto_record *record)
+{
+	struct veto_results out = {.record = record};
+
+	return veto_device_score(dev, &rows, &out);
+}
+
+static void a_card_that_fails_is_lost_and_can_be_opened_again(void **state)
+{
+	static const char *const faults[] = {"die:write:1", "die:run:1", "die:read:1", "hang:write:1", "hang:run:1",
+		"hang:read:1", "stray:run:1", "die:run:2"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+		struct veto_device *dev;
+		struct veto_record record;
+		char why[VETO_WHY_MAX];
+
+		setenv("VETO_MODEL_FAULT", faults[i], 1);
+		if (veto_device_open(URI, &dev, why))
+			fail_msg("%s: %s", faults[i], why);
+		if (faults[i][strlen(faults[i]) - 1] == '2') {
+			assert_int_equal(score(dev, &record), 0);
+			assert_int_equal(record.cnt, 3000);
+		}
+		if (score(dev, &record) != -EIO)
+			fail_msg("%s: the job did not fail", faults[i]);
+		assert_int_equal(score(dev, &record), -EIO); /* lost is lost */
+		veto_device_close(dev);
+		assert_nothing_is_left();
+		unsetenv("VETO_MODEL_FAULT");
+		assert_int_equal(veto_device_open(URI, &dev, why), 0);
+		assert_int_equal(score(dev, &record), 0);
+		veto_device_close(dev);
+	}
+	assert_nothing_is_left();
+}
+
+static void a_card_that_does_not_open_is_an_error(void **state)
+{
+	static const char *const faults[] = {"die:load:1", "hang:load:1"};
+	struct veto_device *dev;
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		setenv("VETO_MODEL_FAULT", faults[i], 1);
+		assert_true(veto_device_open(URI, &dev, why) < 0);
+		assert_int_equal(strncmp(why, "xrt: ", 5), 0);
+		assert_nothing_is_left();
+	}
+	unsetenv("VETO_MODEL_FAULT");
+}
+
+static void a_device_closes_with_a_card_that_hangs(void **state)
+{
+	struct veto_results none = {0};
+	struct veto_device *dev;
+
+	(void)state;
+	setenv("VETO_MODEL_FAULT", "hang:run:1", 1);
+	assert_int_equal(veto_device_open("xrt:emulation=sw,deadline=600", &dev, NULL), 0);
+	assert_int_equal(veto_device_submit(dev, &rows, &none, 1), 0);
+	veto_device_close(dev);
+	unsetenv("VETO_MODEL_FAULT");
+	assert_nothing_is_left();
+}
+
+static void a_bit_that_flips_on_the_card_is_seen_in_the_record(void **state)
+{
+	struct veto_record right, wrong;
+	struct veto_device *dev;
+
+	(void)state;
+	assert_int_equal(veto_device_open("cpu:", &dev, NULL), 0);
+	assert_int_equal(score(dev, &right), 0);
+	veto_device_close(dev);
+	setenv("VETO_MODEL_FAULT", "flip:read:1", 1);
+	assert_int_equal(veto_device_open(URI, &dev, NULL), 0);
+	assert_int_equal(score(dev, &wrong), 0);
+	veto_device_close(dev);
+	unsetenv("VETO_MODEL_FAULT");
+	assert_int_equal(wrong.n, right.n ^ 1);
+}
+
+static void two_cards_score_in_one_program(void **state)
+{
+	struct veto_device *dev[2];
+	struct veto_record record[2];
+	struct veto_done done;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(veto_device_open(URI, &dev[i], NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		struct veto_results out = {.record = &record[i]};
+
+		assert_int_equal(veto_device_submit(dev[i], &rows, &out, 7), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(veto_device_reap(dev[i], -1, &done), 0);
+		assert_int_equal(done.status, 0);
+		assert_true(done.device_ns > 0);
+		veto_device_close(dev[i]);
+	}
+	assert_memory_equal(&record[0], &record[1], sizeof(*record));
+	assert_nothing_is_left();
+}
+
+/* More rows than a launch takes, and than its memory holds. */
+static void a_job_may_take_several_launches(void **state)
+{
+	enum { ROWS = 2500, COLS = 4000 };
+	float *many = calloc((size_t)ROWS * COLS, sizeof(*many));
+	struct veto_record *record = calloc(ROWS, sizeof(*record));
+	struct veto_rows r = {.rows = ROWS, .cols = COLS, .stride_bytes = COLS * sizeof(*many), .data = many};
+	struct veto_results out = {.record = record};
+	struct veto_device *dev;
+
+	(void)state;
+	assert_true(many && record);
+	for (uint32_t i = 0; i < ROWS; i++)
+		many[(size_t)i * COLS] = (float)(i % 900);
+	assert_int_equal(veto_device_open("xrt:emulation=sw", &dev, NULL), 0);
+	assert_int_equal(veto_device_score(dev, &r, &out), 0);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		assert_int_equal(record[i].cnt, COLS);
+		assert_int_equal(record[i].tag, 0);
+		assert_in_range(record[i].ymax, (i % 900) * 94548, (i % 900) * 94549);
+	}
+	veto_device_close(dev);
+	free(many);
+	free(record);
+}
+
+static void parts_that_are_missing_are_named(void **state)
+{
+	struct veto_device *dev;
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	setenv("VETO_LIBEXEC", "/nowhere", 1);
+	assert_int_equal(veto_device_open(URI, &dev, why), -ENODEV);
+	assert_non_null(strstr(why, "veto-xrt"));
+	unsetenv("VETO_LIBEXEC");
+	assert_int_equal(veto_device_open("xrt:", &dev, why), -EINVAL);
+	assert_non_null(strstr(why, "emulation is required"));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_cards_score_in_one_program),
+		cmocka_unit_test(a_job_may_take_several_launches),
+		cmocka_unit_test(a_bit_that_flips_on_the_card_is_seen_in_the_record),
+		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
+		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
+		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
+		cmocka_unit_test(parts_that_are_missing_are_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
