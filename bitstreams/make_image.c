@@ -86,8 +86,7 @@ static int make(const struct kernels *k, uint16_t mode, const char *const *paths
 	if (!metadata || !code)
 		return fail("can't read", metadata ? paths[1] : paths[0]);
 	describe(k, &ips, &connections);
-	snprintf(versions, sizeof(versions), "{\"contract\": %u, \"arithmetic\": %u}", VETO_KERNEL_CONTRACT,
-		VETO_FX1_VERSION);
+	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION);
 	const struct xclbin image = {
 		.mode = mode,
 		.platform = PLATFORM,

@@ -154,10 +154,63 @@ int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin 
 	return 0;
 }
 
+int xclbin_load(const char *path, struct xclbin *out, void **memory, char *why)
+{
+	FILE *in = fopen(path, "re");
+	void *data = NULL;
+	long bytes = -1;
+	int err;
+
+	if (in && fseek(in, 0, SEEK_END) == 0)
+		bytes = ftell(in);
+	if (bytes >= 0 && fseek(in, 0, SEEK_SET) == 0)
+		data = malloc((size_t)bytes + 1);
+	if (!data || fread(data, 1, (size_t)bytes, in) != (size_t)bytes)
+		err = param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
+	else
+		err = xclbin_read(data, (size_t)bytes, path, out, why);
+	if (in)
+		fclose(in);
+	if (err)
+		free(data);
+	else
+		*memory = data;
+	return err;
+}
+
 const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t kind)
 {
 	for (uint32_t i = 0; i < image->sections; i++)
 		if (image->section[i].kind == kind)
 			return &image->section[i];
 	return NULL;
+}
+
+bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *arithmetic)
+{
+	const struct xclbin_section *section = xclbin_find(image, XCLBIN_USER_METADATA);
+	char text[64] = "";
+
+	if (!section || section->bytes >= sizeof(text))
+		return false;
+	memcpy(text, section->data, section->bytes);
+	return sscanf(text, XCLBIN_VERSIONS, contract, arithmetic) == 2;
+}
+
+bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record)
+{
+	const struct xclbin_section *section = xclbin_find(image, kind);
+	const size_t start = kind == XCLBIN_CONNECTIVITY ? 4 : 8;
+	const size_t bytes = kind == XCLBIN_MEM_TOPOLOGY ? sizeof(struct xclbin_memory)
+			     : kind == XCLBIN_IP_LAYOUT	 ? sizeof(struct xclbin_ip)
+							 : sizeof(struct xclbin_connection);
+	int32_t count;
+
+	if (!section || section->bytes < start)
+		return false;
+	memcpy(&count, section->data, sizeof(count));
+	if (count < 0 || index >= (uint32_t)count || (section->bytes - start) / bytes <= index)
+		return false;
+	memcpy(record, (const char *)section->data + start + index * bytes, bytes);
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef VETO_XCLBIN_H
 #define VETO_XCLBIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +18,7 @@ enum xclbin_kind {
 	XCLBIN_MEM_TOPOLOGY = 6,
 	XCLBIN_CONNECTIVITY = 7,
 	XCLBIN_IP_LAYOUT = 8,
-	XCLBIN_USER_METADATA = 16, /* JSON: versions of the kernel contract and of the arithmetic */
+	XCLBIN_USER_METADATA = 16, /* XCLBIN_VERSIONS */
 };
 
 struct xclbin_section {
@@ -51,6 +52,9 @@ struct xclbin_connection {
 	int32_t argument, ip, memory;
 };
 
+/* How an image says which versions of the kernel contract and of the arithmetic it follows. */
+#define XCLBIN_VERSIONS "veto contract %u arithmetic %u"
+
 /* Write the image.  The uuid is found from the content, so the same content gives the same file.
  *   -EIO  can't be written; `why` says why */
 int xclbin_write(const char *path, const struct xclbin *image, char *why);
@@ -59,7 +63,17 @@ int xclbin_write(const char *path, const struct xclbin *image, char *why);
  *   -EINVAL  no xclbin, or a part of it lies outside; `why` says which, and where */
 int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin *out, char *why);
 
+/* The same of a file, read into *memory, which is to be freed after use.
+ *   -EINVAL  as above, or it can't be read;  -ENOMEM */
+int xclbin_load(const char *path, struct xclbin *out, void **memory, char *why);
+
 /* The section of that kind, or NULL. */
 const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t kind);
+
+/* The versions that the image states; false: it does not. */
+bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *arithmetic);
+
+/* Record index of a section that is a count, so many bytes of it with padding, and records; false: there are fewer. */
+bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record);
 
 #endif

@@ -4,6 +4,8 @@
 #include "clock.h"
 #include "param.h"
 #include "worker.h"
+#include "xclbin.h"
+#include "xrt_image.h"
 #include "xrt_link.h"
 #include "xrt_place.h"
 
@@ -20,7 +22,7 @@
 #define PATIENCE_NS 2000000000 /* for a child that closes its card */
 #define SECOND_NS 1000000000ll
 
-enum { PARAM_EMULATION, PARAM_DEADLINE };
+enum { PARAM_EMULATION, PARAM_DEADLINE, PARAM_XCLBIN };
 
 static const char *const modes[] = {"sw", NULL};
 
@@ -36,6 +38,9 @@ static const struct veto_param xrt_params[] = {
 		.fallback = 30,
 		.low = 1,
 		.high = 3600},
+	[PARAM_XCLBIN] = {.name = "xclbin",
+		.help = "path of the image that the card loads; veto brings one for emulation",
+		.type = VETO_PARAM_TEXT},
 	{0},
 };
 
@@ -344,6 +349,10 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	pthread_mutex_init(&xrt->lock, NULL);
 	drv->state = xrt;
 	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, why);
+	if (!err && args->count[PARAM_XCLBIN])
+		snprintf(xrt->place.image, sizeof(xrt->place.image), "%s", args->text);
+	if (!err)
+		err = image_check(xrt->place.image, XCLBIN_SW_EMULATION, why);
 	if (!err)
 		err = start_child(xrt, (long)args->value[PARAM_DEADLINE][0], why);
 	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))

@@ -15,7 +15,7 @@
 extern char **environ;
 
 /* XRT puts its sockets into /tmp/$USER, so this is where the folder must lie. */
-#define FOLDER "/tmp/veto-xrt.XXXXXX"
+#define FOLDER "/tmp/veto-xrt.%ld.XXXXXX" /* of this process */
 #define MODEL_FOLDER "vitis/data/emulation/unified/cpu_em/generic_pcie/model"
 
 static const char emconfig[] =
@@ -179,7 +179,7 @@ int place_make(struct place *p, char *why)
 		return param_fail(-ENODEV, why,
 			"xrt: veto-xrt, veto-model, veto-xrt-guard.so or veto-sw-emu.xclbin is missing: VETO_LIBEXEC "
 			"can say where they are");
-	strcpy(p->folder, FOLDER);
+	snprintf(p->folder, sizeof(p->folder), FOLDER, (long)getpid());
 	if (!mkdtemp(p->folder)) {
 		*p->folder = 0;
 		return param_fail(-errno, why, "xrt: can't make a folder in /tmp: %s", strerror(errno));

@@ -39,15 +39,19 @@ static int fail_unknown(const char *uri, char *why)
 	return param_fail(-EINVAL, why, "unknown device '%s'; known devices: %s", uri, known);
 }
 
-/* The URI with every option's value. */
+/* The URI with every option that has a value. */
 static void print_uri(const struct backend *backend, const struct veto_values *args, char *uri, size_t bytes)
 {
 	size_t used = (size_t)snprintf(uri, bytes, "%s:", backend->name);
+	const char *separator = "";
 
 	for (size_t i = 0; backend->param[i].name && used < bytes; i++) {
-		used += (size_t)snprintf(uri + used, bytes - used, "%s%s=", i ? "," : "", backend->param[i].name);
+		if (args->count[i] == 0)
+			continue;
+		used += (size_t)snprintf(uri + used, bytes - used, "%s%s=", separator, backend->param[i].name);
 		if (used < bytes)
 			used += (size_t)param_print(&backend->param[i], args, i, uri + used, bytes - used);
+		separator = ",";
 	}
 }
 

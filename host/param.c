@@ -126,6 +126,8 @@ void param_range(const struct veto_param *param, char *text, size_t bytes)
 		for (int i = 0; i < VETO_FIELDS; i++)
 			names[i] = veto_fields[i].name;
 		print_names(names, text, bytes);
+	} else if (param->type == VETO_PARAM_TEXT) {
+		snprintf(text, bytes, "text");
 	} else if (param->low == 1) {
 		snprintf(text, bytes, "above 0 to %.7g", (double)param->high / Q20_ONE);
 	} else {
@@ -161,6 +163,17 @@ static const char *const wanted[] = {
 	[VETO_PARAM_CHOICE] = "one of:",
 };
 
+static int set_text(
+	const char *owner, const char *key, const char *value, int index, struct veto_values *out, char *why)
+{
+	if (!*value || strlen(value) >= sizeof(out->text))
+		return param_fail(
+			-EINVAL, why, "%s: %s=%s: 1 to %zu characters", owner, key, value, sizeof(out->text) - 1);
+	snprintf(out->text, sizeof(out->text), "%s", value);
+	out->count[index] = 1;
+	return 0;
+}
+
 int param_set(const struct veto_param *table, const char *owner, const char *key, const char *value,
 	struct veto_values *out, char *why)
 {
@@ -172,6 +185,8 @@ int param_set(const struct veto_param *table, const char *owner, const char *key
 
 	if (index < 0)
 		return fail_unknown(table, owner, key, why);
+	if (table[index].type == VETO_PARAM_TEXT)
+		return set_text(owner, key, value, index, out, why);
 	param_range(&table[index], range, sizeof(range));
 	if (snprintf(copy, sizeof(copy), "%s", value) >= (int)sizeof(copy))
 		return param_fail(
@@ -196,7 +211,8 @@ void param_defaults(const struct veto_param *table, struct veto_values *out)
 	memset(out, 0, sizeof(*out));
 	for (int i = 0; table[i].name; i++) {
 		out->value[i][0] = table[i].fallback;
-		out->count[i] = !table[i].is_required && !(table[i].is_list && !table[i].fallback);
+		out->count[i] = !table[i].is_required && table[i].type != VETO_PARAM_TEXT &&
+				!(table[i].is_list && !table[i].fallback);
 	}
 }
 
@@ -272,6 +288,8 @@ int param_print(
 {
 	int used = 0;
 
+	if (param->type == VETO_PARAM_TEXT)
+		return snprintf(text, bytes, "%s", values->text);
 	for (uint32_t i = 0; i < values->count[index]; i++) {
 		size_t at = (size_t)used < bytes ? (size_t)used : bytes;
 

@@ -110,7 +110,7 @@ struct veto_done {
 };
 
 struct veto_device_info {
-	char uri[256]; /* complete: every option with the value in force */
+	char uri[512]; /* complete: every option with the value in force */
 	const char *backend;
 	uint32_t depth; /* jobs in flight at most */
 	uint32_t formats; /* bit 1u << format */
@@ -159,9 +159,10 @@ void veto_device_list(
 
 /* --- Policies --------------------------------------------------------------------------------------------------------
  * A policy is a rule with parameters; a rule is a policy with their values. */
-#define VETO_PARAMS_MAX 10
+#define VETO_PARAMS_MAX 8
 #define VETO_LIST_MAX 8
 #define VETO_RULES_MAX 8
+#define VETO_TEXT_MAX 256
 
 enum veto_param_type {
 	VETO_PARAM_COUNT, /* whole number */
@@ -169,6 +170,7 @@ enum veto_param_type {
 	VETO_PARAM_RATIO, /* the same, of 1 */
 	VETO_PARAM_FIELD, /* name of a score */
 	VETO_PARAM_CHOICE, /* one of the names in choices */
+	VETO_PARAM_TEXT, /* text without commas, as of a path; no fallback, and one a table */
 };
 
 struct veto_param {
@@ -182,6 +184,7 @@ struct veto_param {
 struct veto_values {
 	int64_t value[VETO_PARAMS_MAX][VETO_LIST_MAX]; /* in the order of the parameters */
 	uint32_t count[VETO_PARAMS_MAX]; /* 0: not given, and no fallback */
+	char text[VETO_TEXT_MAX]; /* of the VETO_PARAM_TEXT */
 };
 
 enum veto_role { VETO_REJECTS, VETO_STOPS, VETO_SELECTS };

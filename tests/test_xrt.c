@@ -2,6 +2,7 @@
 /* What the xrt: device does when its card dies, hangs or strays, and what it leaves behind. */
 #include "check.h"
 #include "veto.h"
+#include "xclbin.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -16,37 +17,51 @@
 static const float row[3000] = {1, 2, 3};
 static const struct veto_rows rows = {.rows = 1, .cols = 3000, .stride_bytes = sizeof(row), .data = row, .top_k = 3};
 
-/* Processes whose command line names a folder of ours. */
+/* A folder of this process, and part of the environment of those that run in it. */
+static const char *own_name(void)
+{
+	static char name[40];
+
+	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)getpid());
+	return name;
+}
+
+static bool runs_in_own_folder(const char *environ_path)
+{
+	static char text[1 << 16];
+	FILE *in = fopen(environ_path, "re");
+	size_t bytes;
+
+	if (!in)
+		return false;
+	bytes = fread(text, 1, sizeof(text), in);
+	fclose(in);
+	return memmem(text, bytes, own_name(), strlen(own_name())) != NULL;
+}
+
 static int count_processes(void)
 {
 	glob_t found;
 	int count = 0;
 
-	if (glob("/proc/[0-9]*/cmdline", 0, NULL, &found) != 0)
-		return 0;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		char text[512] = "";
-		FILE *in = fopen(found.gl_pathv[i], "re");
-
-		if (!in)
-			continue;
-		if (fread(text, 1, sizeof(text) - 1, in) > 0)
-			count += strncmp(text, "/tmp/veto-xrt.", 14) == 0 || strstr(text, "bin/veto-xrt") != NULL;
-		fclose(in);
-	}
+	if (glob("/proc/[0-9]*/environ", 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			count += runs_in_own_folder(found.gl_pathv[i]);
 	globfree(&found);
 	return count;
 }
 
 static void assert_nothing_is_left(void)
 {
+	char folders[64];
 	glob_t found;
 
 	for (int i = 0; i < 100 && count_processes() > 0; i++)
 		usleep(20000);
 	assert_int_equal(count_processes(), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, no zombie */
-	assert_int_equal(glob("/tmp/veto-xrt.*", 0, NULL, &found), GLOB_NOMATCH);
+	snprintf(folders, sizeof(folders), "/tmp/%s*", own_name());
+	assert_int_equal(glob(folders, 0, NULL, &found), GLOB_NOMATCH);
 }
 
 static int score(struct veto_device *dev, struct veto_record *record)
@@ -143,6 +158,7 @@ static void two_cards_score_in_one_program(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(veto_device_open(URI, &dev[i], NULL), 0);
+	assert_int_equal(count_processes(), 4); /* two children, each with its model */
 	for (int i = 0; i < 2; i++) {
 		struct veto_results out = {.record = &record[i]};
 
@@ -184,6 +200,54 @@ static void a_job_may_take_several_launches(void **state)
 	free(record);
 }
 
+static void write_image(const char *path, uint16_t mode, const char *versions, const char *unit)
+{
+	struct {
+		int32_t count, zero;
+		struct xclbin_ip ip;
+	} ips = {.count = 1, .ip = {.type = 1}};
+	struct xclbin image = {.mode = mode,
+		.sections = 2,
+		.section = {{XCLBIN_USER_METADATA, versions, strlen(versions)}, {XCLBIN_IP_LAYOUT, &ips, sizeof(ips)}}};
+
+	snprintf(ips.ip.name, sizeof(ips.ip.name), "%s", unit);
+	assert_int_equal(xclbin_write(path, &image, NULL), 0);
+}
+
+static void images_that_do_not_fit_are_refused(void **state)
+{
+	static const struct {
+		uint16_t mode;
+		const char *versions, *unit, *why;
+	} bad[] = {
+		{XCLBIN_HW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:u",
+			"for mode 4, and mode 5 is"},
+		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:u", "does not state the versions"},
+		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:u",
+			"follow contract 9, and 1 is"},
+		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 7", "veto_score_logits:u",
+			"arithmetic is version 7, and 1 is"},
+		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 1", "vadd:vadd_1",
+			"no kernel veto_score_logits; it has: vadd:vadd_1"},
+	};
+	char path[] = "/tmp/veto_image.XXXXXX", uri[128], why[VETO_WHY_MAX];
+	struct veto_device *dev;
+
+	(void)state;
+	close(mkstemp(path));
+	snprintf(uri, sizeof(uri), "xrt:emulation=sw,xclbin=%s", path);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		write_image(path, bad[i].mode, bad[i].versions, bad[i].unit);
+		assert_int_equal(veto_device_open(uri, &dev, why), -EINVAL);
+		if (!strstr(why, bad[i].why) || !strstr(why, path))
+			fail_msg("'%s' lacks '%s'", why, bad[i].why);
+	}
+	unlink(path);
+	assert_int_equal(veto_device_open(uri, &dev, why), -EINVAL);
+	assert_non_null(strstr(why, "can't read '/tmp/veto_image."));
+	assert_nothing_is_left();
+}
+
 static void parts_that_are_missing_are_named(void **state)
 {
 	struct veto_device *dev;
@@ -207,6 +271,7 @@ int main(void)
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
+		cmocka_unit_test(images_that_do_not_fit_are_refused),
 		cmocka_unit_test(parts_that_are_missing_are_named),
 	};
 

@@ -34,6 +34,7 @@ int read_decimal(const char *command, const char *option, const char *text, doub
 int close_stdout(const char *command, int status);
 
 int cmd_devices(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
 int cmd_policies(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_run(int argc, char **argv);

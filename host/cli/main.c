@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{"run", "generate candidates with llama.cpp, stop the doomed ones, choose an answer", cmd_run},
 #endif
 	{"devices", "list the devices that can score", cmd_devices},
+	{"inspect", "print what an image for a card holds", cmd_inspect},
 	{"policies", "list the policies, their parameters and sources", cmd_policies},
 	{0},
 };

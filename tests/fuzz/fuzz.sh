@@ -5,7 +5,8 @@ build=$1
 seconds=${FUZZ_SECONDS:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 
-mkdir -p "$build/corpus/npy" "$build/corpus/rule"
+mkdir -p "$build/corpus/npy" "$build/corpus/rule" "$build/corpus/xclbin"
+head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
 done
@@ -15,7 +16,7 @@ for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:w
 	i=$((i + 1))
 	printf '%s' "$rule" >"$build/corpus/rule/seed$i"
 done
-for target in npy rule; do
+for target in npy rule xclbin; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then

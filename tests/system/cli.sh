@@ -110,11 +110,22 @@ refuse 1 "can't write to standard output" bash -c "'$VETO' score '$a' >/dev/full
 expect 'cpu:' "$VETO" devices
 expect '{"device":"cpu:","available":true,"opened_as":"cpu:isa=' "$VETO" devices --json
 refuse 2 "unexpected argument 'x'" "$VETO" devices x
+image=${VETO%/*}/veto-sw-emu.xclbin
+if [ -e "$image" ]; then
+	expect 'kernel      veto_score_logits:veto_score_logits_1, registers at 0x1800000' "$VETO" inspect "$image"
+	expect '"contract":1,"arithmetic":1,"kernels":[{"name":"veto_score_logits:veto_score_logits_1","base":25165824}]' \
+		"$VETO" inspect --json "$image"
+	head -c 1000 "$image" >"$work/cut.xclbin"
+	refuse 2 "$work/cut.xclbin: its header says $(stat -c %s "$image") bytes, and there are 1000" "$VETO" inspect "$work/cut.xclbin"
+fi
+refuse 2 "one FILE is needed" "$VETO" inspect
+refuse 2 "can't read '$work/no.xclbin'" "$VETO" inspect "$work/no.xclbin"
+refuse 2 "no xclbin: it does not start with 'xclbin2'" "$VETO" inspect "$SOURCE/README.md"
 expect 'window-floor' "$VETO" policies
 expect 'arXiv 2508.01969' "$VETO" policies gate
 expect '"parameters":[{"name":"score"' "$VETO" policies gate --json
 refuse 2 "unknown policy 'gat'; known policies: floor" "$VETO" policies gat
-for command in score devices policies; do
+for command in score devices inspect policies; do
 	expect "Usage: veto $command" "$VETO" "$command" --help
 done
 expect 'Commands:' "$VETO" --help

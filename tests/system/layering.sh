@@ -39,7 +39,7 @@ allow host/backend.h -- veto.h fx1.h
 allow host/device.c -- veto.h backend.h param.h
 allow host/worker.[ch] -- worker.h clock.h
 allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
-allow drivers/xrt.c drivers/xrt_place.[ch] -- backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
+allow drivers/xrt.c drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- veto_hw.h xclbin.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
 allow drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h param.h clock.h
 # Images and the card that emulation plays.
@@ -52,7 +52,7 @@ allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
-	score_print.h
+	score_print.h xclbin.h
 
 # Foreign headers, each in one place.
 only() {

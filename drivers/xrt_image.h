@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether an image is one that this driver can use. */
+#ifndef VETO_XRT_IMAGE_H
+#define VETO_XRT_IMAGE_H
+
+#include <stdint.h>
+
+/* Look into the file before XRT does, which would not say what is wrong.
+ *   -EINVAL  it can't be read, is no xclbin, is for another mode (enum xclbin_mode), follows another kernel contract or
+ *            another version of the arithmetic, or lacks the kernel; `why` gives both values */
+int image_check(const char *path, uint16_t mode, char *why);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veto inspect: what an image for a card holds. */
+#include "cli.h"
+#include "json.h"
+#include "xclbin.h"
+
+#include <stdlib.h>
+
+static const char help[] =
+	"Usage: veto inspect [--json] FILE.xclbin\n\n"
+	"Prints what an image for a card holds: mode, platform, uuid, versions, kernels, memory banks, sections.\n\n"
+	"      --json           one object\n"
+	"      --help           this text\n";
+
+static const char *mode_name(uint16_t mode)
+{
+	return mode == XCLBIN_SW_EMULATION ? "sw_emu" : mode == XCLBIN_HW_EMULATION ? "hw_emu" : "hw";
+}
+
+static void print_uuid(const struct xclbin *image)
+{
+	for (int i = 0; i < 16; i++)
+		printf("%02x%s", image->uuid[i], i == 3 || i == 5 || i == 7 || i == 9 ? "-" : "");
+}
+
+static const char *kind_name(uint32_t kind)
+{
+	static const char *const names[] = {
+		[XCLBIN_BITSTREAM] = "BITSTREAM",
+		[XCLBIN_EMBEDDED_METADATA] = "EMBEDDED_METADATA",
+		[XCLBIN_MEM_TOPOLOGY] = "MEM_TOPOLOGY",
+		[XCLBIN_CONNECTIVITY] = "CONNECTIVITY",
+		[XCLBIN_IP_LAYOUT] = "IP_LAYOUT",
+		[XCLBIN_USER_METADATA] = "USER_METADATA",
+	};
+
+	return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "another";
+}
+
+static void print_text(const struct xclbin *image)
+{
+	uint32_t contract, arithmetic;
+	struct xclbin_memory memory;
+	struct xclbin_ip ip;
+
+	printf("mode        %s\nplatform    %s\nuuid        ", mode_name(image->mode), image->platform);
+	print_uuid(image);
+	if (xclbin_versions(image, &contract, &arithmetic))
+		printf("\nversions    kernel contract %u, arithmetic FX%u\n", contract, arithmetic);
+	else
+		printf("\nversions    not stated\n");
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++)
+		printf("kernel      %.64s, registers at 0x%llx\n", ip.name, (unsigned long long)ip.base);
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_MEM_TOPOLOGY, i, &memory); i++)
+		printf("bank        %.16s, %llu MiB at 0x%llx%s\n", memory.tag, (unsigned long long)memory.kib >> 10,
+			(unsigned long long)memory.base, memory.is_used ? "" : ", not used");
+	for (uint32_t i = 0; i < image->sections; i++)
+		printf("section     %s (%u), %zu bytes\n", kind_name(image->section[i].kind), image->section[i].kind,
+			image->section[i].bytes);
+}
+
+/* A text of at most so many bytes that need not end with a NUL. */
+static void print_string(const char *text, size_t bytes)
+{
+	char copy[65];
+
+	snprintf(copy, sizeof(copy), "%.*s", (int)bytes, text);
+	json_write_string(stdout, copy);
+}
+
+static void print_json(const struct xclbin *image)
+{
+	uint32_t contract, arithmetic;
+	struct xclbin_memory memory;
+	struct xclbin_ip ip;
+
+	printf("{\"mode\":\"%s\",\"platform\":", mode_name(image->mode));
+	print_string(image->platform, sizeof(image->platform));
+	printf(",\"uuid\":\"");
+	print_uuid(image);
+	printf("\"");
+	if (xclbin_versions(image, &contract, &arithmetic))
+		printf(",\"contract\":%u,\"arithmetic\":%u", contract, arithmetic);
+	printf(",\"kernels\":[");
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
+		printf("%s{\"name\":", i ? "," : "");
+		print_string(ip.name, sizeof(ip.name));
+		printf(",\"base\":%llu}", (unsigned long long)ip.base);
+	}
+	printf("],\"banks\":[");
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_MEM_TOPOLOGY, i, &memory); i++) {
+		printf("%s{\"name\":", i ? "," : "");
+		print_string(memory.tag, sizeof(memory.tag));
+		printf(",\"kib\":%llu,\"base\":%llu,\"used\":%s}", (unsigned long long)memory.kib,
+			(unsigned long long)memory.base, memory.is_used ? "true" : "false");
+	}
+	printf("],\"sections\":[");
+	for (uint32_t i = 0; i < image->sections; i++)
+		printf("%s{\"kind\":%u,\"name\":\"%s\",\"bytes\":%zu}", i ? "," : "", image->section[i].kind,
+			kind_name(image->section[i].kind), image->section[i].bytes);
+	printf("]}\n");
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+	struct xclbin image;
+	char why[VETO_WHY_MAX];
+	bool is_json = false;
+	void *memory;
+	int status;
+
+	if (!read_json_option("inspect", help, argc, argv, &is_json, &status))
+		return status;
+	if (optind + 1 != argc)
+		return misused("inspect", "one FILE is needed; see veto inspect --help");
+	if (xclbin_load(argv[optind], &image, &memory, why))
+		return misused("inspect", "%s", why);
+	if (is_json)
+		print_json(&image);
+	else
+		print_text(&image);
+	free(memory);
+	return close_stdout("inspect", EXIT_DONE);
+}
