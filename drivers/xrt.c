@@ -323,7 +323,7 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 	int err;
 
 	snprintf(seconds, sizeof(seconds), "%ld", deadline);
-	err = worker_start(argv, xrt->place.environment, sizeof(struct link_memory), &xrt->worker);
+	err = worker_start(argv, xrt->place.environment, xrt->place.folder, sizeof(struct link_memory), &xrt->worker);
 	if (err)
 		return param_fail(err, why, "xrt: can't start %s: %s", argv[0], strerror(-err));
 	err = worker_receive(&xrt->worker, &hello, sizeof(hello), xrt->deadline_ns);
@@ -334,6 +334,21 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 	if (hello.status)
 		return param_fail(hello.status, why, "xrt: %.*s", LINK_TEXT_BYTES, hello.text);
 	return 0;
+}
+
+/* The image given, or veto's own, as the child finds it in its own folder. */
+static int find_image(struct xrt *xrt, const struct veto_values *args, char *why)
+{
+	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
+	int err = image_check(given, XCLBIN_SW_EMULATION, why);
+	char *whole = err ? NULL : realpath(given, NULL);
+
+	if (whole)
+		snprintf(xrt->place.image, sizeof(xrt->place.image), "%s", whole);
+	else if (!err)
+		err = param_fail(-errno, why, "xrt: can't find '%s': %s", given, strerror(errno));
+	free(whole);
+	return err;
 }
 
 static int xrt_open(struct driver *drv, const struct veto_values *args, char *why)
@@ -349,10 +364,8 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	pthread_mutex_init(&xrt->lock, NULL);
 	drv->state = xrt;
 	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, why);
-	if (!err && args->count[PARAM_XCLBIN])
-		snprintf(xrt->place.image, sizeof(xrt->place.image), "%s", args->text);
 	if (!err)
-		err = image_check(xrt->place.image, XCLBIN_SW_EMULATION, why);
+		err = find_image(xrt, args, why);
 	if (!err)
 		err = start_child(xrt, (long)args->value[PARAM_DEADLINE][0], why);
 	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))

@@ -18,7 +18,7 @@
 #define SOCKET_FD 3
 #define MEMORY_FD 4
 
-static int spawn(char *const *argv, char *const *envp, int socket, int memory, pid_t *pid)
+static int spawn(char *const *argv, char *const *envp, const char *folder, int socket, int memory, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -34,6 +34,7 @@ static int spawn(char *const *argv, char *const *envp, int socket, int memory, p
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawn_file_actions_addchdir_np(&actions, folder);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO); /* results are the caller's alone */
 	posix_spawn_file_actions_adddup2(&actions, from[0], SOCKET_FD);
@@ -48,7 +49,7 @@ static int spawn(char *const *argv, char *const *envp, int socket, int memory, p
 	return -err;
 }
 
-int worker_start(char *const *argv, char *const *envp, size_t memory_bytes, struct worker *out)
+int worker_start(char *const *argv, char *const *envp, const char *folder, size_t memory_bytes, struct worker *out)
 {
 	struct worker w = {
 		.memory_fd = memfd_create("veto", MFD_CLOEXEC), .memory = MAP_FAILED, .memory_bytes = memory_bytes};
@@ -61,7 +62,7 @@ int worker_start(char *const *argv, char *const *envp, size_t memory_bytes, stru
 	w.socket = pair[0];
 	if (!err) {
 		w.memory = mmap(NULL, memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, w.memory_fd, 0);
-		err = w.memory == MAP_FAILED ? -errno : spawn(argv, envp, pair[1], w.memory_fd, &w.pid);
+		err = w.memory == MAP_FAILED ? -errno : spawn(argv, envp, folder, pair[1], w.memory_fd, &w.pid);
 	}
 	if (pair[1] >= 0)
 		close(pair[1]);

@@ -15,9 +15,9 @@ struct worker {
 	size_t memory_bytes;
 };
 
-/* Start argv[0] with the environment envp and memory_bytes of shared memory.
+/* Start argv[0] in a folder, with the environment envp and memory_bytes of shared memory.
  *   -errno of what failed */
-int worker_start(char *const *argv, char *const *envp, size_t memory_bytes, struct worker *out);
+int worker_start(char *const *argv, char *const *envp, const char *folder, size_t memory_bytes, struct worker *out);
 
 /* Give the child so long to end by itself, its socket closed; then kill its session.  Frees what there is. */
 void worker_stop(struct worker *w, int64_t patience_ns);
