@@ -14,6 +14,13 @@ echo "bench: step 2 of the arithmetic on every input"
 "$build/bin/check_conversion" ${quick:+"$quick"}
 echo "bench: rows of logits"
 "$build/bin/bench_score" --json "$json" --python "$python" ${quick:+"$quick"}
+if [ -x "$build/bin/bench_xrt" ]; then
+	echo
+	echo "bench: the way to the emulated card, which says nothing of a card's speed"
+	for device in cpu: xrt:emulation=sw; do
+		"$build/bin/bench_xrt" "$json" "$device"
+	done
+fi
 if [ -x "$build/bin/veto" ] && "$build/bin/veto" run --help >/dev/null 2>&1; then
 	echo
 	echo "bench: share of a run spent in scoring"

@@ -94,6 +94,20 @@ equal "$(field 1 'd["summary"]["finished_in_both"], d["summary"]["text_changed"]
 	'[(len(b), sum(x["text"] != y["text"] for x, y in b)) for b in [[(x, y) for x, y in zip(d["candidates"], d["full"]["candidates"]) if {x["state"], y["state"]} <= {"finished", "cut_off"}]]][0]' <"$work/a")" "texts that changed"
 expect "tokens saved by rejecting: " run -p "$question" -n 4 --max-tokens 6 --policy gate:rungs=2 --compare
 
+# On every device the same answers, scores and verdicts.
+alike() {
+	run --prompts "$work/prompts" -n 4 --max-tokens 16 --temperature 1.2 --policy gate:rungs=2+5,keep=0.5 --policy floor:window=4,threshold=5 \
+		--compare --json -d "$1" | sed -E 's/"(wall_ns|scoring_ns|wall_s|scoring_s|scoring_share)":[0-9.]+/"\1":0/g'
+}
+alike cpu:isa=portable >"$work/a"
+grep -q '"verdict":"REJECT"' "$work/a" || complain "nobody was rejected"
+for device in $DEVICES; do
+	cases=$((cases + 1))
+	"$VETO" score -d "$device" "$SOURCE/tests/golden/top-2-fp32.npy" >/dev/null 2>&1 || continue # not on this processor
+	alike "$device" >"$work/b"
+	cmp -s "$work/a" "$work/b" || complain "$device: $(diff "$work/a" "$work/b" | head -n 4)"
+done
+
 # --rows holds every row that was scored, and they score to what the session saw.
 run -p "$question" -n 2 --max-tokens 6 --rows "$work/rows.npy" --policy floor:window=1,threshold=2000,min_survivors=0 --json >"$work/a"
 "$VETO" score --json "$work/rows.npy" >"$work/scores" || complain "the rows can't be scored"
