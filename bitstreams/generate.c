@@ -3,7 +3,9 @@
  *   generate header KERNELS.json    register offsets, for hosts and models
  *   generate glue KERNELS.json      the kernels behind one call each, for the software model
  *   generate metadata KERNELS.json  EMBEDDED_METADATA of an xclbin
+ *   generate link KERNELS.json BOARD.json  the board's configuration for v++ --link
  */
+#include "boards.h"
 #include "kernels.h"
 #include "param.h"
 
@@ -105,6 +107,37 @@ static void print_metadata(const struct kernels *k)
 	printf("      </core>\n    </device>\n  </platform>\n</project>\n");
 }
 
+/* Which memory each argument of each unit lies in. */
+static void print_link(const struct kernels *k, const struct board *b)
+{
+	printf("# Made from kernels.json and the configuration of the %s.  %s.\nplatform=%s\n\n[clock]\n"
+	       "# The spelling of this varies by release of Vitis.\ndefaultFreqHz=%u000000\n\n[connectivity]\n",
+		b->name, b->status, b->platform, b->clock_mhz);
+	for (uint32_t i = 0; i < k->count; i++) {
+		uint32_t count = 0;
+
+		for (uint32_t u = 0; u < b->units; u++)
+			count += b->unit[u].kernel == &k->kernel[i];
+		if (count == 0)
+			continue;
+		printf("nk=%s:%u:", k->kernel[i].name, count);
+		for (uint32_t u = 0; u < b->units; u++)
+			if (b->unit[u].kernel == &k->kernel[i])
+				printf("%s%s", b->unit[u].name, --count ? "." : "\n");
+	}
+	for (uint32_t u = 0; u < b->units; u++)
+		for (uint32_t j = 0; j < b->unit[u].kernel->arguments; j++)
+			if (b->unit[u].kernel->argument[j].is_buffer)
+				printf("sp=%s.%s:%s\n", b->unit[u].name, b->unit[u].kernel->argument[j].name,
+					b->unit[u].memory[j]);
+}
+
+static int fail(const char *why)
+{
+	fprintf(stderr, "generate: %s\n", why);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -112,18 +145,24 @@ int main(int argc, char **argv)
 		void (*print)(const struct kernels *k);
 	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"metadata", print_metadata}};
 	struct kernels kernels;
+	struct board board;
 	char why[VETO_WHY_MAX];
 
 	for (size_t i = 0; argc == 3 && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(argv[1], kinds[i].name) != 0)
 			continue;
-		if (kernels_read(argv[2], &kernels, why)) {
-			fprintf(stderr, "generate: %s\n", why);
-			return 1;
-		}
+		if (kernels_read(argv[2], &kernels, why))
+			return fail(why);
 		kinds[i].print(&kernels);
 		return fflush(stdout) || ferror(stdout) ? 1 : 0;
 	}
-	fprintf(stderr, "usage: generate header|glue|metadata KERNELS.json\n");
+	if (argc == 4 && strcmp(argv[1], "link") == 0) {
+		if (kernels_read(argv[2], &kernels, why) || board_read(argv[3], &kernels, &board, why))
+			return fail(why);
+		print_link(&kernels, &board);
+		return fflush(stdout) || ferror(stdout) ? 1 : 0;
+	}
+	fprintf(stderr,
+		"usage: generate header|glue|metadata KERNELS.json\n       generate link KERNELS.json BOARD.json\n");
 	return 2;
 }

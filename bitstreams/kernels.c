@@ -80,16 +80,16 @@ int kernels_read(const char *path, struct kernels *out, char *why)
 {
 	FILE *file = fopen(path, "re");
 	struct kernels kernels = {0};
-	char what[VETO_WHY_MAX] = "no JSON", text[16384];
+	char what[VETO_WHY_MAX] = "no JSON", text[16384] = "";
 	size_t bytes;
 	cJSON *root;
 	int err = -EINVAL;
 
 	if (!file)
 		return param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
-	bytes = fread(text, 1, sizeof(text), file);
+	bytes = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
-	root = bytes < sizeof(text) ? cJSON_ParseWithLength(text, bytes) : NULL;
+	root = bytes < sizeof(text) - 1 ? cJSON_ParseWithOpts(text, NULL, true) : NULL;
 	if (root)
 		err = read_kernels(root, &kernels, what);
 	cJSON_Delete(root);

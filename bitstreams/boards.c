@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads and checks the configuration of a board. */
+#include "boards.h"
+#include "param.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int read_text(const cJSON *object, const char *key, char *out, size_t bytes, char *why)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (!cJSON_IsString(item) || !*item->valuestring || strlen(item->valuestring) >= bytes)
+		return param_fail(-EINVAL, why, "\"%s\" is missing, or no text of 1 to %zu characters", key, bytes - 1);
+	snprintf(out, bytes, "%s", item->valuestring);
+	return 0;
+}
+
+static int read_number(const cJSON *object, const char *key, uint32_t low, uint32_t high, uint32_t *out, char *why)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	if (!cJSON_IsNumber(item) || item->valuedouble < low || item->valuedouble > high ||
+		item->valuedouble != (uint32_t)item->valuedouble)
+		return param_fail(-EINVAL, why, "\"%s\" is missing, or no whole number from %u to %u", key, low, high);
+	*out = (uint32_t)item->valuedouble;
+	return 0;
+}
+
+static int read_memory(const cJSON *object, struct board *board, char *why)
+{
+	struct board_memory *m = &board->memory[board->memories];
+	int err;
+
+	if (board->memories == BOARD_MEMORIES_MAX)
+		return param_fail(-EINVAL, why, "more than %d memories", BOARD_MEMORIES_MAX);
+	err = read_text(object, "name", m->name, sizeof(m->name), why);
+	if (!err)
+		err = read_number(object, "banks", 1, 64, &m->banks, why);
+	if (!err)
+		err = read_number(object, "mib_a_bank", 1, 1 << 20, &m->mib_a_bank, why);
+	board->memories += !err;
+	return err;
+}
+
+static int check_memory(const cJSON *root, const struct board *board, char *why)
+{
+	uint32_t gib;
+	uint64_t mib = 0;
+	int err = read_number(root, "memory_gib", 1, 1024, &gib, why);
+
+	for (uint32_t i = 0; i < board->memories; i++)
+		mib += (uint64_t)board->memory[i].banks * board->memory[i].mib_a_bank;
+	if (!err && mib != (uint64_t)gib << 10)
+		return param_fail(-EINVAL, why, "its memories have %llu MiB, and \"memory_gib\" is %u",
+			(unsigned long long)mib, gib);
+	return err;
+}
+
+/* NAME[BANK] or NAME[FIRST:LAST], of banks that the board has. */
+static int check_banks(const struct board *board, const char *text, char *why)
+{
+	char name[16] = "";
+	uint32_t first, last;
+	int end = 0;
+
+	if (sscanf(text, "%15[A-Z][%u:%u]%n", name, &first, &last, &end) != 3 || end == 0) {
+		if (sscanf(text, "%15[A-Z][%u]%n", name, &first, &end) != 2 || end == 0)
+			end = -1;
+		last = first;
+	}
+	if (end != (int)strlen(text))
+		return param_fail(-EINVAL, why, "'%s' is not NAME[BANK] or NAME[FIRST:LAST]", text);
+	for (uint32_t i = 0; i < board->memories; i++)
+		if (strcmp(board->memory[i].name, name) == 0) {
+			if (first <= last && last < board->memory[i].banks)
+				return 0;
+			return param_fail(
+				-EINVAL, why, "'%s': %s has banks 0 to %u", text, name, board->memory[i].banks - 1);
+		}
+	return param_fail(-EINVAL, why, "'%s': the board has no memory %s", text, name);
+}
+
+static int read_banks(const cJSON *banks, const struct board *board, struct board_unit *unit, char *why)
+{
+	int buffers = 0, err;
+
+	for (uint32_t i = 0; i < unit->kernel->arguments; i++) {
+		const struct kernel_argument *a = &unit->kernel->argument[i];
+
+		if (!a->is_buffer)
+			continue;
+		buffers++;
+		err = read_text(banks, a->name, unit->memory[i], sizeof(unit->memory[i]), why);
+		if (!err)
+			err = check_banks(board, unit->memory[i], why);
+		if (err)
+			return err;
+	}
+	if (cJSON_GetArraySize(banks) != buffers)
+		return param_fail(-EINVAL, why, "%s: \"memory\" names %d arguments, and %s has %d buffers", unit->name,
+			cJSON_GetArraySize(banks), unit->kernel->name, buffers);
+	return 0;
+}
+
+static int read_unit(const cJSON *object, const struct kernels *kernels, struct board *board, char *why)
+{
+	struct board_unit *unit = &board->unit[board->units];
+	char kernel[64], wanted[80];
+	uint32_t number = 1;
+	int err;
+
+	if (board->units == BOARD_UNITS_MAX)
+		return param_fail(-EINVAL, why, "more than %d units", BOARD_UNITS_MAX);
+	err = read_text(object, "name", unit->name, sizeof(unit->name), why);
+	if (!err)
+		err = read_text(object, "kernel", kernel, sizeof(kernel), why);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < kernels->count; i++)
+		if (strcmp(kernels->kernel[i].name, kernel) == 0)
+			unit->kernel = &kernels->kernel[i];
+	if (!unit->kernel)
+		return param_fail(-EINVAL, why, "%s: there is no kernel %s", unit->name, kernel);
+	for (uint32_t i = 0; i < board->units; i++)
+		number += board->unit[i].kernel == unit->kernel;
+	snprintf(wanted, sizeof(wanted), "%s_%u", kernel, number);
+	if (strcmp(wanted, unit->name) != 0)
+		return param_fail(-EINVAL, why, "unit %u is named %s, and not %s", board->units, unit->name, wanted);
+	err = read_banks(cJSON_GetObjectItemCaseSensitive(object, "memory"), board, unit, why);
+	board->units += !err;
+	return err;
+}
+
+static int read_board(const cJSON *root, const struct kernels *kernels, struct board *board, char *why)
+{
+	const cJSON *item;
+	int err = read_text(root, "board", board->name, sizeof(board->name), why);
+
+	if (!err)
+		err = read_text(root, "platform", board->platform, sizeof(board->platform), why);
+	if (!err)
+		err = read_text(root, "part", board->part, sizeof(board->part), why);
+	if (!err)
+		err = read_text(root, "link", board->link, sizeof(board->link), why);
+	if (!err)
+		err = read_text(root, "status", board->status, sizeof(board->status), why);
+	if (!err)
+		err = read_number(root, "clock_mhz", 50, 600, &board->clock_mhz, why);
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "memory")) err =
+		err ? err : read_memory(item, board, why);
+	if (!err)
+		err = check_memory(root, board, why);
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "units")) err =
+		err ? err : read_unit(item, kernels, board, why);
+	if (!err && board->units == 0)
+		err = param_fail(-EINVAL, why, "there are no units");
+	return err;
+}
+
+int board_read(const char *path, const struct kernels *kernels, struct board *out, char *why)
+{
+	char text[16384] = "", what[VETO_WHY_MAX] = "no JSON";
+	FILE *file = fopen(path, "re");
+	struct board board = {0};
+	int err = -EINVAL;
+	size_t bytes;
+	cJSON *root;
+
+	if (!file)
+		return param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
+	bytes = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	root = bytes < sizeof(text) - 1 ? cJSON_ParseWithOpts(text, NULL, true) : NULL;
+	if (root)
+		err = read_board(root, kernels, &board, what);
+	cJSON_Delete(root);
+	if (err)
+		return param_fail(err, why, "%s: %s", path, what);
+	*out = board;
+	return 0;
+}
