@@ -32,6 +32,8 @@ struct buffer {
 struct unit {
 	struct buffer rows, jobs, results;
 	xrtRunHandle run;
+	uint32_t rows_in_flight;
+	uint64_t start_ns;
 };
 
 static struct {
@@ -39,6 +41,8 @@ static struct {
 	xrtKernelHandle kernel;
 	struct unit unit[LINK_SLOTS];
 	struct link_memory *memory;
+	uint32_t flight[LINK_SLOTS], first, flights; /* slots whose runs are on their way: a ring */
+	uint64_t landed_ns; /* when the last one did */
 } card;
 
 /* XRT's functions say little: errno often stays 0. */
@@ -146,38 +150,74 @@ static int copy_out(const struct unit *u, struct link_slot *slot, uint32_t rows,
 	return 0;
 }
 
-static struct link_landed launch_rows(const struct link_launch *launch)
+/* Copy a launch's rows to the card and start it behind those in flight. */
+static int start(const struct link_launch *launch, char *text)
 {
-	struct link_landed landed = {.slot = launch->slot};
-	struct link_slot *slot = &card.memory->slot[launch->slot];
 	struct unit *u = &card.unit[launch->slot];
-	uint64_t start;
-	int state;
+	int err = copy_in(u, &card.memory->slot[launch->slot], launch, text);
 
-	landed.status = copy_in(u, slot, launch, landed.text);
-	if (landed.status)
-		return landed;
+	if (err)
+		return err;
 	errno = 0;
-	if (xrtRunSetArg(u->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(u->run)) {
-		landed.status = fail(landed.text, "xrtRunStart");
-		return landed;
-	}
-	start = now_ns();
-	state = xrtRunWait(u->run);
-	landed.device_ns = now_ns() - start;
+	if (xrtRunSetArg(u->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(u->run))
+		return fail(text, "xrtRunStart");
+	u->rows_in_flight = launch->rows;
+	u->start_ns = now_ns();
+	card.flight[(card.first + card.flights++) % LINK_SLOTS] = launch->slot;
+	return 0;
+}
+
+/* Wait for the oldest launch in flight, and fetch its results. */
+static struct link_landed land(void)
+{
+	struct link_landed landed = {.slot = card.flight[card.first]};
+	struct unit *u = &card.unit[landed.slot];
+	const uint64_t from = u->start_ns > card.landed_ns ? u->start_ns : card.landed_ns;
+	const int state = xrtRunWait(u->run);
+
+	card.landed_ns = now_ns();
+	card.first = (card.first + 1) % LINK_SLOTS;
+	card.flights--;
+	landed.device_ns = card.landed_ns - from;
 	if (state != ERT_CMD_STATE_COMPLETED) {
 		landed.status = -EIO;
 		snprintf(landed.text, sizeof(landed.text), "the run ended in state %d", state);
-		return landed;
+	} else {
+		landed.status = copy_out(u, &card.memory->slot[landed.slot], u->rows_in_flight, landed.text);
 	}
-	landed.status = copy_out(u, slot, launch->rows, landed.text);
 	return landed;
+}
+
+/* Carry launches until the driver closes the socket.  The rows of one are copied while another runs. */
+static void serve(unsigned seconds)
+{
+	struct link_launch launch;
+	struct link_landed landed;
+	ssize_t bytes;
+
+	for (;;) {
+		/* The driver has as many slots, so a launch comes only while there is room. */
+		bytes = recv(LINK_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
+		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
+			return;
+		alarm(seconds); /* nobody may be left to kill a run that hangs */
+		if (bytes == sizeof(launch)) {
+			landed = (struct link_landed){.slot = launch.slot};
+			landed.status = start(&launch, landed.text);
+			if (landed.status == 0)
+				continue;
+		} else {
+			landed = land();
+		}
+		alarm(card.flights > 0 ? seconds : 0);
+		if (send(LINK_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
+			return;
+	}
 }
 
 int main(int argc, char **argv)
 {
 	struct link_hello hello = {.text = KERNEL};
-	struct link_launch launch;
 
 	if (argc != 3) {
 		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS (started by veto's xrt: device)\n");
@@ -188,15 +228,9 @@ int main(int argc, char **argv)
 	hello.status = card.memory == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
 	if (send(LINK_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
 		_exit(EXIT_FAILURE);
-	while (recv(LINK_SOCKET_FD, &launch, sizeof(launch), 0) == sizeof(launch)) {
-		struct link_landed landed;
-
-		alarm((unsigned)atoi(argv[2])); /* nobody may be left to kill a run that hangs */
-		landed = launch_rows(&launch);
-		alarm(0);
-		if (send(LINK_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
-			break;
-	}
+	serve((unsigned)atoi(argv[2]));
+	while (card.flights > 0)
+		land();
 	close_card();
 	return EXIT_SUCCESS;
 }
