@@ -319,7 +319,7 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
 	char seconds[24];
-	char *argv[] = {xrt->place.child, xrt->place.image, seconds, NULL};
+	char *argv[] = {xrt->place.child, xrt->place.image, seconds, xrt->place.folder, NULL};
 	int err;
 
 	snprintf(seconds, sizeof(seconds), "%ld", deadline);

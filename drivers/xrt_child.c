@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE SECONDS: the process that XRT lives in, started by the xrt: driver; no run takes longer than SECONDS.  XRT fixes its mode once a process, its
+/* veto-xrt IMAGE SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; no run takes longer than SECONDS.  XRT fixes its mode once a process, its
  * emulation may take the process down, and a hung run can only be left by a kill: none of that is the user's process. */
+#include "xrt_folder.h"
 #include "xrt_link.h"
 
 #include <experimental/xrt_bo.h>
@@ -219,8 +220,8 @@ int main(int argc, char **argv)
 {
 	struct link_hello hello = {.text = KERNEL};
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS (started by veto's xrt: device)\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS FOLDER (started by veto's xrt: device)\n");
 		return 2;
 	}
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
@@ -232,5 +233,6 @@ int main(int argc, char **argv)
 	while (card.flights > 0)
 		land();
 	close_card();
+	folder_remove(argv[3]); /* the driver may be gone */
 	return EXIT_SUCCESS;
 }

@@ -2,10 +2,10 @@
 /* Makes and removes the folder that XRT's emulation runs in. */
 #include "xrt_place.h"
 #include "param.h"
+#include "xrt_folder.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,19 +194,10 @@ int place_make(struct place *p, char *why)
 	return err;
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
-	(void)info;
-	(void)kind;
-	(void)at;
-	remove(path);
-	return 0;
-}
-
 void place_remove(struct place *p)
 {
 	if (*p->folder)
-		nftw(p->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		folder_remove(p->folder);
 	for (int i = 0; i < PLACE_VARIABLES; i++)
 		free(p->variable[i]);
 	free(p->environment);

@@ -6,27 +6,22 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define URI "xrt:emulation=sw,deadline=2"
+#define URI "xrt:emulation=sw,deadline=3"
 
 static const float row[3000] = {1, 2, 3};
 static const struct veto_rows rows = {.rows = 1, .cols = 3000, .stride_bytes = sizeof(row), .data = row, .top_k = 3};
 
-/* A folder of this process, and part of the environment of those that run in it. */
-static const char *own_name(void)
-{
-	static char name[40];
+/* Folders of the process that is looked at, and part of the environment of those that run in them. */
+static char name[40];
 
-	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)getpid());
-	return name;
-}
-
-static bool runs_in_own_folder(const char *environ_path)
+static bool runs_in_its_folder(const char *environ_path)
 {
 	static char text[1 << 16];
 	FILE *in = fopen(environ_path, "re");
@@ -36,7 +31,7 @@ static bool runs_in_own_folder(const char *environ_path)
 		return false;
 	bytes = fread(text, 1, sizeof(text), in);
 	fclose(in);
-	return memmem(text, bytes, own_name(), strlen(own_name())) != NULL;
+	return memmem(text, bytes, name, strlen(name)) != NULL;
 }
 
 static int count_processes(void)
@@ -46,22 +41,31 @@ static int count_processes(void)
 
 	if (glob("/proc/[0-9]*/environ", 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			count += runs_in_own_folder(found.gl_pathv[i]);
+			count += runs_in_its_folder(found.gl_pathv[i]);
+	globfree(&found);
+	return count;
+}
+
+static size_t count_folders(void)
+{
+	char folders[64];
+	glob_t found;
+	size_t count;
+
+	snprintf(folders, sizeof(folders), "/tmp/%s*", name);
+	count = glob(folders, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
 	globfree(&found);
 	return count;
 }
 
 static void assert_nothing_is_left(void)
 {
-	char folders[64];
-	glob_t found;
 
 	for (int i = 0; i < 100 && count_processes() > 0; i++)
 		usleep(20000);
 	assert_int_equal(count_processes(), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, no zombie */
-	snprintf(folders, sizeof(folders), "/tmp/%s*", own_name());
-	assert_int_equal(glob(folders, 0, NULL, &found), GLOB_NOMATCH);
+	assert_int_equal(count_folders(), 0);
 	assert_int_equal(access(".run", F_OK), -1); /* which XRT makes wherever it is */
 }
 
@@ -148,6 +152,27 @@ static void a_bit_that_flips_on_the_card_is_seen_in_the_record(void **state)
 	veto_device_close(dev);
 	unsetenv("VETO_MODEL_FAULT");
 	assert_int_equal(wrong.n, right.n ^ 1);
+}
+
+/* A program that ends, or is killed, without closing its device. */
+static void a_program_that_is_killed_leaves_nothing(void **state)
+{
+	struct veto_device *dev;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (veto_device_open(URI, &dev, NULL) == 0)
+			raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &(int){0}, 0), pid);
+	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)pid);
+	for (int i = 0; i < 100 && count_folders() > 0; i++)
+		usleep(20000);
+	assert_nothing_is_left();
+	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)getpid());
 }
 
 static void two_cards_score_in_one_program(void **state)
@@ -273,8 +298,10 @@ int main(void)
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
 		cmocka_unit_test(images_that_do_not_fit_are_refused),
+		cmocka_unit_test(a_program_that_is_killed_leaves_nothing),
 		cmocka_unit_test(parts_that_are_missing_are_named),
 	};
 
+	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)getpid());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
