@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads and checks the configuration of a board. */
 #include "boards.h"
+#include "description.h"
 #include "param.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int read_text(const cJSON *object, const char *key, char *out, size_t bytes, char *why)
@@ -135,8 +135,15 @@ static int read_unit(const cJSON *object, const struct kernels *kernels, struct 
 	return err;
 }
 
-static int read_board(const cJSON *root, const struct kernels *kernels, struct board *board, char *why)
+struct reading {
+	const struct kernels *kernels;
+	struct board board;
+};
+
+static int read_board(const cJSON *root, void *arg, char *why)
 {
+	struct reading *reading = arg;
+	struct board *board = &reading->board;
 	const cJSON *item;
 	int err = read_text(root, "board", board->name, sizeof(board->name), why);
 
@@ -155,7 +162,7 @@ static int read_board(const cJSON *root, const struct kernels *kernels, struct b
 	if (!err)
 		err = check_memory(root, board, why);
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "units")) err =
-		err ? err : read_unit(item, kernels, board, why);
+		err ? err : read_unit(item, reading->kernels, board, why);
 	if (!err && board->units == 0)
 		err = param_fail(-EINVAL, why, "there are no units");
 	return err;
@@ -163,23 +170,10 @@ static int read_board(const cJSON *root, const struct kernels *kernels, struct b
 
 int board_read(const char *path, const struct kernels *kernels, struct board *out, char *why)
 {
-	char text[16384] = "", what[VETO_WHY_MAX] = "no JSON";
-	FILE *file = fopen(path, "re");
-	struct board board = {0};
-	int err = -EINVAL;
-	size_t bytes;
-	cJSON *root;
+	struct reading reading = {.kernels = kernels};
+	int err = description_read(path, read_board, &reading, why);
 
-	if (!file)
-		return param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
-	bytes = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	root = bytes < sizeof(text) - 1 ? cJSON_ParseWithOpts(text, NULL, true) : NULL;
-	if (root)
-		err = read_board(root, kernels, &board, what);
-	cJSON_Delete(root);
-	if (err)
-		return param_fail(err, why, "%s: %s", path, what);
-	*out = board;
-	return 0;
+	if (!err)
+		*out = reading.board;
+	return err;
 }

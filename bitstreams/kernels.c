@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the description of the kernels. */
 #include "kernels.h"
+#include "description.h"
 #include "param.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define FIRST_REGISTER 0x10u
 #define BUFFER_REGISTER_BYTES 12u
@@ -62,8 +61,9 @@ static int read_kernel(const cJSON *object, struct kernels *out, char *why)
 	return 0;
 }
 
-static int read_kernels(const cJSON *root, struct kernels *out, char *why)
+static int read_kernels(const cJSON *root, void *arg, char *why)
 {
+	struct kernels *out = arg;
 	const cJSON *kernel;
 	int err = 0;
 
@@ -78,23 +78,10 @@ static int read_kernels(const cJSON *root, struct kernels *out, char *why)
 
 int kernels_read(const char *path, struct kernels *out, char *why)
 {
-	FILE *file = fopen(path, "re");
 	struct kernels kernels = {0};
-	char what[VETO_WHY_MAX] = "no JSON", text[16384] = "";
-	size_t bytes;
-	cJSON *root;
-	int err = -EINVAL;
+	int err = description_read(path, read_kernels, &kernels, why);
 
-	if (!file)
-		return param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
-	bytes = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	root = bytes < sizeof(text) - 1 ? cJSON_ParseWithOpts(text, NULL, true) : NULL;
-	if (root)
-		err = read_kernels(root, &kernels, what);
-	cJSON_Delete(root);
-	if (err)
-		return param_fail(err, why, "%s: %s", path, what);
-	*out = kernels;
-	return 0;
+	if (!err)
+		*out = kernels;
+	return err;
 }

@@ -43,8 +43,9 @@ allow drivers/xrt.c drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- veto_hw.h x
 allow drivers/xrt_folder.h drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h xrt_folder.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h param.h clock.h
 # Images and the card that emulation plays.
-allow bitstreams/kernels.[ch] -- kernels.h param.h
-allow bitstreams/boards.[ch] bitstreams/generate.c -- boards.h kernels.h param.h
+allow bitstreams/description.[ch] -- description.h param.h
+allow bitstreams/kernels.[ch] -- kernels.h description.h param.h
+allow bitstreams/boards.[ch] bitstreams/generate.c -- boards.h kernels.h description.h param.h
 allow bitstreams/xclbin.[ch] -- xclbin.h hash.h param.h
 allow bitstreams/make_image.c -- kernels.h xclbin.h param.h veto_hw.h
 allow bitstreams/emulated.h --
@@ -62,7 +63,7 @@ only() {
 	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/kernels.c host/json.c
+only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/kernels.c host/json.c
 only 'llama.h' host/sources/llama.c
 only 'pthread.h' drivers/cpu.c drivers/xrt.c host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
