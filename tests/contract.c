@@ -168,12 +168,12 @@ static void rows_out_of_range_are_refused(void **state)
 	float row[10] = {0};
 	uint32_t token = 10, subset[] = {1, 2, 1}, beyond = 10;
 	const struct veto_rows good = {.rows = 1, .cols = 10, .stride_bytes = sizeof(row), .data = row, .top_k = 3};
-	struct veto_rows bad[12];
+	struct veto_rows bad[13];
 	struct veto_record record = {.cnt = 77};
 	struct veto_results out = {.record = &record};
 
 	(void)state;
-	for (int i = 0; i < 12; i++)
+	for (int i = 0; i < 13; i++)
 		bad[i] = good;
 	bad[0].cols = 0;
 	bad[1].cols = VETO_VOCAB_MAX + 1;
@@ -194,6 +194,8 @@ static void rows_out_of_range_are_refused(void **state)
 	bad[10].memory = (enum veto_memory)(VETO_DEVICE + 1);
 	bad[11].memory = VETO_DEVICE;
 	assert_int_equal(veto_device_submit(dev, &bad[10], &out, 0), -EOPNOTSUPP);
+	bad[12].subset_tokens = 1;
+	assert_int_equal(veto_device_submit(dev, &bad[12], &out, 0), -EINVAL);
 	if (!(veto_device_info(dev)->memories >> VETO_DEVICE & 1))
 		assert_int_equal(veto_device_submit(dev, &bad[11], &out, 0), -EOPNOTSUPP);
 	assert_int_equal(record.cnt, 77);
