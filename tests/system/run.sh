@@ -136,27 +136,30 @@ equal $? 1 "exit code after Ctrl-C"
 grep -q '^interrupted: ' "$work/stdout" || complain "Ctrl-C: no word of it: $(tail -n 5 "$work/stdout")"
 grep -q 'tokens generated' "$work/stdout" || complain "Ctrl-C: no summary: $(tail -n 5 "$work/stdout")"
 
+# Ten rows and more are in the file that the run has just begun.
+wait_for_rows() {
+	for _ in $(seq 300); do
+		[ "$(stat -c %s "$work/long.npy" 2>/dev/null || echo 0)" -gt 2000000 ] && break
+		sleep 0.1
+	done
+}
+
 cases=$((cases + 1))
-"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --compare --rows "$work/rows.npy" >"$work/stdout" 2>"$work/stderr" &
+"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --compare --rows "$work/long.npy" >"$work/stdout" 2>"$work/stderr" &
 pid=$!
-for _ in $(seq 300); do
-	[ "$(stat -c %s "$work/rows.npy" 2>/dev/null || echo 0)" -gt 2000000 ] && break
-	sleep 0.1
-done
+wait_for_rows
 kill -INT $pid
 wait $pid
 grep -q 'besides, the prompt that was interrupted: [1-9]' "$work/stdout" || complain "Ctrl-C in a comparison: $(tail -n 5 "$work/stdout")"
 
 # Whatever ends it, the rows written so far are there.
-"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --rows "$work/rows.npy" >/dev/null 2>&1 &
+rm "$work/long.npy"
+"$VETO" run -m "$model" -p "Tell me a long story." -n 4 --max-tokens 2000 --rows "$work/long.npy" >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 300); do
-	[ "$(stat -c %s "$work/rows.npy" 2>/dev/null || echo 0)" -gt 2000000 ] && break
-	sleep 0.1
-done
+wait_for_rows
 kill -KILL $pid
 wait $pid 2>/dev/null
-expect '"row":9,' "$VETO" score --json "$work/rows.npy"
+expect '"row":9,' "$VETO" score --json "$work/long.npy"
 
 # On a terminal: a line a candidate, redrawn. %q quotes for bash: script starts $SHELL, or sh where it is unset.
 cases=$((cases + 1))
