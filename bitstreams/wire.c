@@ -68,7 +68,7 @@ static int read_fixed(const unsigned char **at, const unsigned char *end, size_t
 
 static int read_field(const unsigned char **at, const unsigned char *end, struct wire_call *call)
 {
-	struct wire_field field = {.is_there = true};
+	struct wire_field field = {0};
 	uint64_t tag;
 	int err = read_varint(at, end, &tag);
 

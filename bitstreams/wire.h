@@ -3,14 +3,12 @@
 #ifndef VETO_WIRE_H
 #define VETO_WIRE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define WIRE_FIELDS_MAX 8 /* numbers of fields that are kept */
 
 struct wire_field {
-	bool is_there;
 	uint64_t number; /* of a varint or fixed field */
 	const unsigned char *bytes; /* of a length-delimited field, the last of that number */
 	size_t length;

@@ -64,7 +64,7 @@ int xclbin_write(const char *path, const struct xclbin *image, char *why);
 int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin *out, char *why);
 
 /* The same of a file, read into *memory, which is to be freed after use.
- *   -EINVAL  as above, or it can't be read;  -ENOMEM */
+ *   -EINVAL  as above, or it can't be read */
 int xclbin_load(const char *path, struct xclbin *out, void **memory, char *why);
 
 /* The section of that kind, or NULL. */

@@ -297,6 +297,18 @@ static void xrt_submit(struct driver *drv, struct job *job)
 	wake(xrt);
 }
 
+/* What there is of a device whose thread has ended, or was never started. */
+static void release(struct xrt *xrt, int64_t patience_ns)
+{
+	worker_stop(&xrt->worker, patience_ns);
+	end_all(xrt, -ECANCELED);
+	place_remove(&xrt->place);
+	if (xrt->wake >= 0)
+		close(xrt->wake);
+	pthread_mutex_destroy(&xrt->lock);
+	free(xrt);
+}
+
 static void xrt_close(struct driver *drv)
 {
 	struct xrt *xrt = drv->state;
@@ -306,12 +318,7 @@ static void xrt_close(struct driver *drv)
 	pthread_mutex_unlock(&xrt->lock);
 	wake(xrt);
 	pthread_join(xrt->thread, NULL);
-	worker_stop(&xrt->worker, PATIENCE_NS);
-	end_all(xrt, -ECANCELED);
-	place_remove(&xrt->place);
-	close(xrt->wake);
-	pthread_mutex_destroy(&xrt->lock);
-	free(xrt);
+	release(xrt, PATIENCE_NS);
 }
 
 /* Start the child, and hear that its card is there. */
@@ -371,12 +378,7 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))
 		err = param_fail(-ENOMEM, why, "xrt: can't start a thread");
 	if (err) {
-		worker_stop(&xrt->worker, 0);
-		place_remove(&xrt->place);
-		if (xrt->wake >= 0)
-			close(xrt->wake);
-		pthread_mutex_destroy(&xrt->lock);
-		free(xrt);
+		release(xrt, 0);
 		return err;
 	}
 	drv->info->depth = DEPTH - 1;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; no run takes longer than SECONDS.  XRT fixes its mode once a process, its
- * emulation may take the process down, and a hung run can only be left by a kill: none of that is the user's process. */
+/* veto-xrt IMAGE SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; no run takes longer than
+ * SECONDS.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
+ * a kill: none of that is the user's process. */
+#include "clock.h"
+#include "veto_kernels.h"
+#include "worker.h"
 #include "xrt_folder.h"
 #include "xrt_link.h"
 
@@ -15,12 +19,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "veto_kernels.h"
-
-#define KERNEL "veto_score_logits"
 #define RESULTS_BYTES ((LINK_LAUNCH_ROWS * 5 + 1) * sizeof(struct veto_beat))
 #define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(struct veto_logits_job))
 
@@ -95,7 +95,7 @@ static int open_card(const char *image, char *text)
 	if (xrtDeviceLoadXclbinFile(card.device, image) || xrtDeviceGetXclbinUUID(card.device, uuid))
 		return fail(text, "xrtDeviceLoadXclbinFile");
 	errno = 0;
-	card.kernel = xrtPLKernelOpen(card.device, uuid, KERNEL);
+	card.kernel = xrtPLKernelOpen(card.device, uuid, LINK_KERNEL);
 	if (!card.kernel)
 		return fail(text, "xrtPLKernelOpen");
 	for (int i = 0; i < LINK_SLOTS && !err; i++)
@@ -113,14 +113,6 @@ static void close_card(void)
 	}
 	xrtKernelClose(card.kernel);
 	xrtDeviceClose(card.device);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static int copy_in(const struct unit *u, const struct link_slot *slot, const struct link_launch *launch, char *text)
@@ -163,7 +155,7 @@ static int start(const struct link_launch *launch, char *text)
 	if (xrtRunSetArg(u->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(u->run))
 		return fail(text, "xrtRunStart");
 	u->rows_in_flight = launch->rows;
-	u->start_ns = now_ns();
+	u->start_ns = clock_ns();
 	card.flight[(card.first + card.flights++) % LINK_SLOTS] = launch->slot;
 	return 0;
 }
@@ -176,7 +168,7 @@ static struct link_landed land(void)
 	const uint64_t from = u->start_ns > card.landed_ns ? u->start_ns : card.landed_ns;
 	const int state = xrtRunWait(u->run);
 
-	card.landed_ns = now_ns();
+	card.landed_ns = clock_ns();
 	card.first = (card.first + 1) % LINK_SLOTS;
 	card.flights--;
 	landed.device_ns = card.landed_ns - from;
@@ -198,7 +190,7 @@ static void serve(unsigned seconds)
 
 	for (;;) {
 		/* The driver has as many slots, so a launch comes only while there is room. */
-		bytes = recv(LINK_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
+		bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
 		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
 			return;
 		alarm(seconds); /* nobody may be left to kill a run that hangs */
@@ -211,23 +203,23 @@ static void serve(unsigned seconds)
 			landed = land();
 		}
 		alarm(card.flights > 0 ? seconds : 0);
-		if (send(LINK_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
+		if (send(WORKER_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
 			return;
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct link_hello hello = {.text = KERNEL};
+	struct link_hello hello = {.text = LINK_KERNEL};
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS FOLDER (started by veto's xrt: device)\n");
 		return 2;
 	}
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
-	card.memory = mmap(NULL, sizeof(*card.memory), PROT_READ | PROT_WRITE, MAP_SHARED, LINK_MEMORY_FD, 0);
+	card.memory = mmap(NULL, sizeof(*card.memory), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
 	hello.status = card.memory == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
-	if (send(LINK_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
+	if (send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
 		_exit(EXIT_FAILURE);
 	serve((unsigned)atoi(argv[2]));
 	while (card.flights > 0)

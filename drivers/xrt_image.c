@@ -2,15 +2,13 @@
 /* Checks an image before it is loaded. */
 #include "xrt_image.h"
 #include "param.h"
-#include "veto_hw.h"
 #include "xclbin.h"
+#include "xrt_link.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KERNEL "veto_score_logits"
 
 /* Its compute units are named "kernel:unit". */
 static int check_kernel(const struct xclbin *image, const char *path, char *why)
@@ -20,12 +18,12 @@ static int check_kernel(const struct xclbin *image, const char *path, char *why)
 	size_t used = 0;
 
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
-		if (strncmp(ip.name, KERNEL ":", sizeof(KERNEL)) == 0)
+		if (strncmp(ip.name, LINK_KERNEL ":", sizeof(LINK_KERNEL)) == 0)
 			return 0;
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%.64s", i ? ", " : "", ip.name);
 	}
-	return param_fail(-EINVAL, why, "xrt: %s: it has no kernel " KERNEL "; it has: %s", path, known);
+	return param_fail(-EINVAL, why, "xrt: %s: it has no kernel " LINK_KERNEL "; it has: %s", path, known);
 }
 
 static int check(const struct xclbin *image, const char *path, uint16_t mode, char *why)

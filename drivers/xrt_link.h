@@ -5,9 +5,7 @@
 
 #include "veto_hw.h"
 
-#define LINK_SOCKET_FD 3
-#define LINK_MEMORY_FD 4
-
+#define LINK_KERNEL "veto_score_logits"
 #define LINK_SLOTS 2 /* launches at a time */
 #define LINK_LAUNCH_ROWS 1024u
 #define LINK_ROWS_BYTES (16u << 20) /* of rows a launch; XRT's emulation can't copy 20 MiB at once */

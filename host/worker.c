@@ -15,9 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOCKET_FD 3
-#define MEMORY_FD 4
-
 static int spawn(char *const *argv, char *const *envp, const char *folder, int socket, int memory, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
@@ -37,8 +34,8 @@ static int spawn(char *const *argv, char *const *envp, const char *folder, int s
 	posix_spawn_file_actions_addchdir_np(&actions, folder);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO); /* results are the caller's alone */
-	posix_spawn_file_actions_adddup2(&actions, from[0], SOCKET_FD);
-	posix_spawn_file_actions_adddup2(&actions, from[1], MEMORY_FD);
+	posix_spawn_file_actions_adddup2(&actions, from[0], WORKER_SOCKET_FD);
+	posix_spawn_file_actions_adddup2(&actions, from[1], WORKER_MEMORY_FD);
 	if (!err)
 		err = posix_spawn(pid, argv[0], &actions, &attributes, argv, envp);
 	posix_spawnattr_destroy(&attributes);

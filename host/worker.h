@@ -7,10 +7,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Descriptors in the child. */
+#define WORKER_SOCKET_FD 3
+#define WORKER_MEMORY_FD 4
+
 struct worker {
 	pid_t pid; /* leads a session of its own */
-	int socket; /* SOCK_SEQPACKET; descriptor 3 in the child */
-	int memory_fd; /* descriptor 4 in the child */
+	int socket; /* SOCK_SEQPACKET */
+	int memory_fd;
 	void *memory; /* [memory_bytes] that both map */
 	size_t memory_bytes;
 };
