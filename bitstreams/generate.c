@@ -2,16 +2,20 @@
 /* Writes what follows from the description of the kernels:
  *   generate header KERNELS.json    register offsets, for hosts and models
  *   generate glue KERNELS.json      the kernels behind one call each, for the software model
+ *   generate verilog KERNELS.json   register offsets and what veto_hw.h says, for the RTL twin
  *   generate metadata KERNELS.json  EMBEDDED_METADATA of an xclbin
  *   generate link KERNELS.json BOARD.json  the board's configuration for v++ --link
  */
 #include "boards.h"
 #include "kernels.h"
 #include "param.h"
+#include "veto_hw.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+#define FX1_TABLE 64 /* entries of A and B */
 
 static void print_upper(const char *text)
 {
@@ -68,6 +72,51 @@ static void print_glue(const struct kernels *k)
 		printf("\t{\"%s\", 0x%llxu, call_%s},\n", k->kernel[i].name, (unsigned long long)k->kernel[i].base,
 			k->kernel[i].name);
 	printf("\t{0},\n};\n");
+}
+
+/* A vector, entry 0 lowest. */
+static void print_table(const char *name, const uint16_t *table, int bits)
+{
+	printf("`define %s {", name);
+	for (int i = FX1_TABLE - 1; i >= 0; i--)
+		printf("%d'd%u%s", bits, table[i], i ? "," : "}\n");
+}
+
+static void print_verilog(const struct kernels *k)
+{
+	static const uint16_t a[FX1_TABLE] = VETO_FX1_A, b[FX1_TABLE] = VETO_FX1_B;
+
+	printf("// Made from kernels.json and veto_hw.h.\n`ifndef VETO_HW_VH\n`define VETO_HW_VH\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		for (uint32_t j = 0; j < k->kernel[i].arguments; j++) {
+			printf("`define ");
+			print_upper(k->kernel[i].name);
+			printf("_");
+			print_upper(k->kernel[i].argument[j].name);
+			printf(" 12'h%03x\n", k->kernel[i].argument[j].offset);
+		}
+#define PRINT(name, width) printf("`define " #name " %d'h%x\n", width, (uint32_t)name)
+	PRINT(VETO_FX1_VERSION, 32);
+	PRINT(VETO_VOCAB_MAX, 32);
+	PRINT(VETO_TOP_MAX, 32);
+	PRINT(VETO_LOG2E_SIGNIFICAND, 24);
+	PRINT(VETO_SHIFT_MAX, 13);
+	PRINT(VETO_ROW_SHIFT_MAX, 13);
+	PRINT(VETO_N_EMPTY, 32);
+	PRINT(VETO_NO_TOKEN, 32);
+	PRINT(VETO_KERNEL_CONTRACT, 32);
+	PRINT(VETO_KERNEL_MAGIC, 32);
+	PRINT(VETO_LAUNCH_ROWS_MAX, 32);
+	PRINT(VETO_KERNEL_FP32, 2);
+	PRINT(VETO_KERNEL_FP16, 2);
+	PRINT(VETO_KERNEL_BF16, 2);
+	PRINT(VETO_KERNEL_BAD_COUNT, 32);
+	PRINT(VETO_KERNEL_BAD_JOB, 32);
+	PRINT(VETO_KERNEL_BAD_BUS, 32);
+#undef PRINT
+	print_table("VETO_FX1_A", a, 16);
+	print_table("VETO_FX1_B", b, 15);
+	printf("`endif\n");
 }
 
 static void print_kernel_metadata(const struct kernel *k)
@@ -143,7 +192,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*print)(const struct kernels *k);
-	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"metadata", print_metadata}};
+	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"verilog", print_verilog},
+		{"metadata", print_metadata}};
 	struct kernels kernels;
 	struct board board;
 	char why[VETO_WHY_MAX];
@@ -163,6 +213,6 @@ int main(int argc, char **argv)
 		return fflush(stdout) || ferror(stdout) ? 1 : 0;
 	}
 	fprintf(stderr,
-		"usage: generate header|glue|metadata KERNELS.json\n       generate link KERNELS.json BOARD.json\n");
+		"usage: generate header|glue|verilog|metadata KERNELS.json\n       generate link KERNELS.json BOARD.json\n");
 	return 2;
 }

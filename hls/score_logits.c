@@ -19,8 +19,6 @@
 #define ID_BITS 18
 #define ID_MASK ((1u << ID_BITS) - 1)
 
-enum { FORMAT_FP32, FORMAT_FP16, FORMAT_BF16, FORMATS };
-
 /* A row's job, as each process sees it. */
 struct work {
 	uint32_t first_beat, beats, lanes, chunk_beats, vocab, format, k, tag;
@@ -56,7 +54,7 @@ static struct work read_job(const struct veto_beat *jobs, uint32_t index)
 	w.format = job.w[3];
 	w.k = job.w[4];
 	w.tag = job.w[5];
-	w.lanes = w.format == FORMAT_FP32 ? 16 : 32;
+	w.lanes = w.format == VETO_KERNEL_FP32 ? 16 : 32;
 	w.chunk_beats = VETO_CHUNK_LOGITS / w.lanes;
 	w.beats = (w.vocab + w.lanes - 1) / w.lanes;
 	return w;
@@ -68,9 +66,9 @@ static uint32_t widen(const struct veto_beat *beat, uint32_t format, int i)
 #pragma HLS INLINE
 	const uint32_t half = beat->w[i / 2] >> (i % 2 * 16) & 0xffffu;
 
-	if (format == FORMAT_FP32)
+	if (format == VETO_KERNEL_FP32)
 		return beat->w[i & 15];
-	return format == FORMAT_FP16 ? fx1_step_widen_fp16(half) : half << 16;
+	return format == VETO_KERNEL_FP16 ? fx1_step_widen_fp16(half) : half << 16;
 }
 
 /* Steps 1 and 2.  The raw beat goes on too, with the lanes that top-k may list. */
@@ -403,19 +401,21 @@ static void score_rows(
 	}
 }
 
-static uint32_t check(const struct veto_beat *jobs, uint32_t count)
+/* How many jobs there are before the first bad one. */
+static uint32_t count_good(const struct veto_beat *jobs, uint32_t count)
 {
-	uint32_t error = count > VETO_LAUNCH_ROWS_MAX ? VETO_KERNEL_BAD_COUNT : VETO_KERNEL_OK;
+	uint32_t good = 0;
 	uint32_t i;
 
-	for (i = 0; i < count && error == VETO_KERNEL_OK; i++) {
+	for (i = 0; i < count; i++) {
+#pragma HLS PIPELINE II = 1
 		const struct veto_beat job = jobs[i];
 
-		if (job.w[0] & 63u || job.w[1] >> 6 || job.w[2] < 1 || job.w[2] > VETO_VOCAB_MAX ||
-			job.w[3] >= FORMATS || job.w[4] > VETO_TOP_MAX)
-			error = VETO_KERNEL_BAD_JOB;
+		if (good == i && !(job.w[0] & 63u) && !(job.w[1] >> 6) && job.w[2] >= 1 && job.w[2] <= VETO_VOCAB_MAX &&
+			job.w[3] < VETO_KERNEL_FORMATS && job.w[4] <= VETO_TOP_MAX)
+			good++;
 	}
-	return error;
+	return good;
 }
 
 void veto_score_logits(
@@ -427,8 +427,7 @@ void veto_score_logits(
 #pragma HLS INTERFACE m_axi port = results offset = slave bundle = results
 #pragma HLS INTERFACE s_axilite port = count
 #pragma HLS INTERFACE s_axilite port = return
-	const uint32_t error = check(jobs, count);
-	const uint32_t rows_done = error == VETO_KERNEL_OK ? count : 0;
+	const uint32_t rows_done = count > VETO_LAUNCH_ROWS_MAX ? 0 : count_good(jobs, count);
 	struct veto_beat trailer;
 	uint32_t i;
 
@@ -437,7 +436,9 @@ void veto_score_logits(
 	trailer.w[1] = VETO_KERNEL_CONTRACT;
 	trailer.w[2] = VETO_FX1_VERSION;
 	trailer.w[3] = rows_done;
-	trailer.w[4] = error;
+	trailer.w[4] = count > VETO_LAUNCH_ROWS_MAX ? VETO_KERNEL_BAD_COUNT
+		       : rows_done < count	    ? VETO_KERNEL_BAD_JOB
+						    : VETO_KERNEL_OK;
 	for (i = 5; i < 16; i++)
 		trailer.w[i] = 0;
 	results[count * RESULT_BEATS] = trailer;

@@ -58,11 +58,13 @@ struct veto_beat {
 	uint32_t w[16];
 };
 
+enum veto_kernel_format { VETO_KERNEL_FP32, VETO_KERNEL_FP16, VETO_KERNEL_BF16, VETO_KERNEL_FORMATS };
+
 /* A row that veto_score_logits reads: ceil(vocab * bytes / 64) beats; what lies beyond vocab counts for nothing. */
 struct veto_logits_job {
 	uint64_t offset_bytes; /* of the row */
 	uint32_t vocab; /* 1..VETO_VOCAB_MAX */
-	uint32_t format; /* 0 fp32, 1 fp16, 2 bf16 */
+	uint32_t format; /* enum veto_kernel_format */
 	uint32_t k; /* 0..VETO_TOP_MAX entries of the top list are wanted */
 	uint32_t tag;
 	uint32_t zero[10];
@@ -79,12 +81,17 @@ struct veto_logits_result {
 	struct veto_top_entry top[VETO_TOP_MAX];
 };
 
-enum veto_kernel_error { VETO_KERNEL_OK, VETO_KERNEL_BAD_COUNT, VETO_KERNEL_BAD_JOB };
+enum veto_kernel_error {
+	VETO_KERNEL_OK,
+	VETO_KERNEL_BAD_COUNT, /* more than VETO_LAUNCH_ROWS_MAX */
+	VETO_KERNEL_BAD_JOB, /* the one behind rows_done */
+	VETO_KERNEL_BAD_BUS /* the memory answered with an error */
+};
 
-/* The beat after the last row's result.  With an error, nothing but it is written. */
+/* The beat behind the results of all jobs, done or not. */
 struct veto_trailer {
 	uint32_t magic, contract, arithmetic;
-	uint32_t rows_done;
+	uint32_t rows_done; /* those before the first bad job */
 	uint32_t error; /* enum veto_kernel_error */
 	uint32_t zero[11];
 };

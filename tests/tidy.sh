@@ -11,7 +11,7 @@ check() {
 	"$@" || status=1
 }
 check clang-format clang-format --dry-run --Werror "${sources[@]}"
-mapfile -t compiled < <(sed -n 's/^ *"file": "\(.*\)",*$/\1/p' "$build/compile_commands.json" | sort -u)
+mapfile -t compiled < <(sed -n 's/^ *"file": "\(.*\.c\)",*$/\1/p' "$build/compile_commands.json" | sort -u)
 check clang-tidy clang-tidy -p "$build" --quiet --warnings-as-errors='*' "${compiled[@]}" 2> >(grep -v 'warnings generated\|Suppressed\|Use -header' >&2)
 check cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
 	--suppress=invalidPointerCast --suppress=arrayIndexThenCheck --suppress=shiftNegativeLHS \

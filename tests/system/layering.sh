@@ -25,7 +25,7 @@ allow() {
 # The library, from the bottom up.
 allow hls/veto_hw.h hls/fx1_step.h --
 allow hls/score_logits.[ch] -- veto_hw.h fx1_step.h score_logits.h
-allow hls/tb_*.c -- check.h golden.h rows.h fx1.h score_logits.h
+allow hls/tb_*.c -- check.h golden.h launch.h rows.h score_logits.h
 allow host/veto.h -- veto_hw.h
 allow host/score.c -- veto.h
 allow host/fx1.[ch] -- veto.h fx1.h
@@ -45,10 +45,11 @@ allow host/verifier.c -- veto.h param.h clock.h
 # Images and the card that emulation plays.
 allow bitstreams/description.[ch] -- description.h param.h
 allow bitstreams/kernels.[ch] -- kernels.h description.h param.h
-allow bitstreams/boards.[ch] bitstreams/generate.c -- boards.h kernels.h description.h param.h
+allow bitstreams/boards.[ch] bitstreams/generate.c -- boards.h kernels.h description.h param.h veto_hw.h
 allow bitstreams/xclbin.[ch] -- xclbin.h hash.h param.h
 allow bitstreams/make_image.c -- kernels.h xclbin.h param.h veto_hw.h
 allow bitstreams/emulated.h --
+allow bitstreams/rtl.[ch] bitstreams/rtl_bridge.h -- rtl.h rtl_bridge.h
 allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 # Programs see the library and themselves; only answers and texts of what they were told need more than veto.h.
 allow host/source.h host/play.c -- veto.h source.h clock.h

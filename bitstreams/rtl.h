@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The RTL twin of veto_score_logits, and what a card has around it: a host's bus to its registers, and memory behind its
+ * three ports, which sees that the kernel keeps to AXI4. */
+#ifndef VETO_RTL_H
+#define VETO_RTL_H
+
+#include <stdint.h>
+
+struct rtl;
+
+/* How the memory behaves. */
+struct rtl_pace {
+	uint32_t latency_cycles; /* from a burst's address to its first beat, or from a write to its answer */
+	uint32_t gaps; /* percent of the clocks in which a port is not ready, each port for itself */
+	uint64_t seed; /* of the gaps */
+	uint32_t failing_reads, failing_writes; /* the n-th burst is answered with an error; 0: none */
+};
+
+/* Made, and out of reset.
+ * at() gives the memory behind a burst, which lies inside one buffer; it does not return where there is none. */
+struct rtl *rtl_new(void *(*at)(uint64_t address, uint64_t bytes));
+void rtl_free(struct rtl *rtl);
+
+/* For the launches that follow.  Before the first: 64 cycles, no gaps. */
+void rtl_set_pace(struct rtl *rtl, const struct rtl_pace *pace);
+
+/* A register of s_axi_control. */
+void rtl_write(struct rtl *rtl, uint32_t offset, uint32_t value);
+uint32_t rtl_read(struct rtl *rtl, uint32_t offset);
+
+/* Start the kernel with the arguments in its registers, and clock it until its interrupt says that it is done.
+ * NULL, or how it broke AXI4, or that it moved nothing for a million cycles; after that it is of no more use. */
+const char *rtl_run(struct rtl *rtl);
+
+/* Of the last run, from its start to its end. */
+uint64_t rtl_cycles(const struct rtl *rtl);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The RTL twin as the kernel of a test bench. */
+#include "rtl_kernel.h"
+#include "check.h"
+#include "score_logits.h"
+#include "veto_kernels.h"
+
+static struct rtl *rtl; /* one for all launches: none leaves anything for the next */
+static const struct rtl_pace *fixed_pace;
+
+void rtl_kernel_pace(const struct rtl_pace *pace) { fixed_pace = pace; }
+
+uint64_t rtl_kernel_cycles(void) { return rtl_cycles(rtl); }
+
+static void *at(uint64_t address, uint64_t bytes)
+{
+	(void)bytes;
+	return (void *)(uintptr_t)address;
+}
+
+static void write_address(struct rtl *rtl, uint32_t offset, const void *memory)
+{
+	rtl_write(rtl, offset, (uint32_t)(uintptr_t)memory);
+	rtl_write(rtl, offset + 4, (uint32_t)((uintptr_t)memory >> 32));
+}
+
+void veto_score_logits(
+	const struct veto_beat *rows, const struct veto_beat *jobs, struct veto_beat *results, uint32_t count)
+{
+	static const struct rtl_pace paces[] = {
+		{.latency_cycles = 0}, {.latency_cycles = 3, .gaps = 20}, {.latency_cycles = 100, .gaps = 70}};
+	static uint64_t launches;
+	struct rtl_pace pace = fixed_pace ? *fixed_pace : paces[launches % 3];
+	const char *broken;
+
+	if (!rtl)
+		rtl = rtl_new(at);
+	assert_non_null(rtl);
+	pace.seed = launches++;
+	rtl_set_pace(rtl, &pace);
+	write_address(rtl, VETO_SCORE_LOGITS_ROWS_REGISTER, rows);
+	write_address(rtl, VETO_SCORE_LOGITS_JOBS_REGISTER, jobs);
+	write_address(rtl, VETO_SCORE_LOGITS_RESULTS_REGISTER, results);
+	rtl_write(rtl, VETO_SCORE_LOGITS_COUNT_REGISTER, count);
+	broken = rtl_run(rtl);
+	if (broken)
+		fail_msg("launch %d: %s", (int)launches, broken);
+}

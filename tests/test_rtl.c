@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is the RTL twin's own: its cycles, and answers of the memory that are errors. */
+#include "check.h"
+#include "launch.h"
+#include "rows.h"
+#include "rtl_kernel.h"
+
+#include <stdlib.h>
+
+#define COLS 151936u
+
+static const struct rtl_pace steady = {.latency_cycles = 41}; /* HBM of a U280, 137 ns on a page miss, at 300 MHz */
+
+/* Cycles of a launch of rows of one kind. */
+static uint64_t run(enum row_kind kind, enum veto_format format, uint32_t rows)
+{
+	const size_t stride = COLS * sizeof(float);
+	char *data = malloc(rows * stride);
+	const struct veto_rows sets = {
+		.format = format, .rows = rows, .cols = COLS, .stride_bytes = stride, .data = data};
+
+	assert_non_null(data);
+	for (uint32_t i = 0; i < rows; i++)
+		row_make(kind, format, COLS, i, data + i * stride);
+	rtl_kernel_pace(&steady);
+	launch_check(&sets, 1, VETO_TOP_MAX, 0, row_kinds[kind]);
+	rtl_kernel_pace(NULL);
+	free(data);
+	return rtl_kernel_cycles();
+}
+
+static void a_long_row_takes_little_more_than_its_beats(void **state)
+{
+	(void)state;
+	for (int f = 0; f < VETO_FORMATS; f++) {
+		const uint64_t beats = COLS * veto_format_bytes((enum veto_format)f) / 64;
+		const uint64_t one = run(ROW_MODEL, (enum veto_format)f, 1);
+		const uint64_t two = run(ROW_MODEL, (enum veto_format)f, 2);
+
+		assert_in_range(one, beats, beats * 100 / 95);
+		assert_in_range(two - one, beats, beats * 105 / 100);
+	}
+}
+
+/* Rising rows change the top list with every beat. */
+static void cycles_do_not_depend_on_logits(void **state)
+{
+	const uint64_t cycles = run(ROW_MODEL, VETO_BF16, 2);
+
+	(void)state;
+	assert_int_equal(run(ROW_RISING, VETO_BF16, 2), cycles);
+	assert_int_equal(run(ROW_BITS, VETO_BF16, 2), cycles);
+	assert_int_equal(run(ROW_EMPTY, VETO_BF16, 2), cycles);
+}
+
+static void an_error_of_the_memory_ends_in_the_trailer(void **state)
+{
+	/* Bursts in order: jobs, then rows; and results. */
+	static const struct rtl_pace paces[] = {{.failing_reads = 1}, {.failing_reads = 2}, {.failing_reads = 3},
+		{.failing_writes = 1}, {.failing_writes = 5}};
+	static const float data[2][600];
+	const struct veto_rows rows = {.rows = 2, .cols = 600, .stride_bytes = sizeof(*data), .data = data};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paces) / sizeof(*paces); i++) {
+		struct launch l = launch_new(&rows, 1, 0, 0);
+		struct veto_trailer trailer;
+
+		rtl_kernel_pace(&paces[i]);
+		trailer = launch_run(&l);
+		rtl_kernel_pace(NULL);
+		assert_int_equal(trailer.error, VETO_KERNEL_BAD_BUS);
+		launch_free(&l);
+		launch_check(&rows, 1, 0, 0, "behind an error"); /* which is forgotten */
+	}
+}
+
+static void a_launch_of_too_many_rows_is_refused(void **state)
+{
+	static struct veto_beat results[5 * (VETO_LAUNCH_ROWS_MAX + 1) + 1] __attribute__((aligned(64)));
+	struct launch l = {.results = results, .count = VETO_LAUNCH_ROWS_MAX + 1};
+
+	(void)state;
+	l.job = calloc(l.count, sizeof(*l.job));
+	assert_int_equal(launch_run(&l).error, VETO_KERNEL_BAD_COUNT);
+	free(l.job);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_row_takes_little_more_than_its_beats),
+		cmocka_unit_test(cycles_do_not_depend_on_logits),
+		cmocka_unit_test(an_error_of_the_memory_ends_in_the_trailer),
+		cmocka_unit_test(a_launch_of_too_many_rows_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
