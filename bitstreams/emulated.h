@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an image for software emulation holds: kernels as gcc builds them, each behind one call. */
+/* What an image for emulation holds: kernels, each behind one call. */
 #ifndef VETO_EMULATED_H
 #define VETO_EMULATED_H
 
@@ -8,8 +8,10 @@
 struct emulated_kernel {
 	const char *name;
 	uint64_t base; /* of its registers */
-	/* Run with the arguments in its registers; at() gives the memory behind an address of the card. */
-	void (*call)(const unsigned char *registers, void *(*at)(uint64_t address));
+	/* Run to the end with the arguments in its registers.  at() gives the memory behind an address of the card, and ends
+	 * the card if a burst of so many bytes leaves its buffer; 0: a pointer that the kernel goes on from, guarded by pages
+	 * before and behind the buffer. */
+	void (*call)(const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes));
 };
 
 /* Ends with a NULL name. */

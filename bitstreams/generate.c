@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes what follows from the description of the kernels:
  *   generate header KERNELS.json    register offsets, for hosts and models
- *   generate glue KERNELS.json      the kernels behind one call each, for the software model
+ *   generate glue KERNELS.json      the kernels behind one call each, for the model
  *   generate verilog KERNELS.json   register offsets and what veto_hw.h says, for the RTL twin
  *   generate metadata KERNELS.json  EMBEDDED_METADATA of an xclbin
  *   generate link KERNELS.json BOARD.json  the board's configuration for v++ --link
@@ -23,31 +23,38 @@ static void print_upper(const char *text)
 		putchar(toupper((unsigned char)*text));
 }
 
+static void print_argument(const struct kernel *k, uint32_t index)
+{
+	printf("#define ");
+	print_upper(k->name);
+	printf("_");
+	print_upper(k->argument[index].name);
+	printf(" %u\n#define ", index);
+	print_upper(k->name);
+	printf("_");
+	print_upper(k->argument[index].name);
+	printf("_REGISTER 0x%02xu\n", k->argument[index].offset);
+}
+
 static void print_header(const struct kernels *k)
 {
 	printf("/* Made from kernels.json. */\n#ifndef VETO_KERNELS_H\n#define VETO_KERNELS_H\n\n"
-	       "/* The argument's index in xrtKernelRun(), and the offset of its register. */\n");
-	for (uint32_t i = 0; i < k->count; i++)
-		for (uint32_t j = 0; j < k->kernel[i].arguments; j++) {
-			const struct kernel_argument *a = &k->kernel[i].argument[j];
-
-			printf("#define ");
-			print_upper(k->kernel[i].name);
-			printf("_");
-			print_upper(a->name);
-			printf(" %u\n#define ", j);
-			print_upper(k->kernel[i].name);
-			printf("_");
-			print_upper(a->name);
-			printf("_REGISTER 0x%02xu\n", a->offset);
-		}
+	       "/* Where a kernel's registers lie in emulation; an argument's index in xrtKernelRun(), and the offset of "
+	       "its register. */\n");
+	for (uint32_t i = 0; i < k->count; i++) {
+		printf("#define ");
+		print_upper(k->kernel[i].name);
+		printf("_BASE 0x%llxu\n", (unsigned long long)k->kernel[i].base);
+		for (uint32_t j = 0; j < k->kernel[i].arguments; j++)
+			print_argument(&k->kernel[i], j);
+	}
 	printf("\n#endif\n");
 }
 
 /* One function a kernel: arguments from the registers, addresses of the card through at(). */
 static void print_call(const struct kernel *k)
 {
-	printf("static void call_%s(const unsigned char *registers, void *(*at)(uint64_t))\n{\n", k->name);
+	printf("static void call_%s(const unsigned char *registers, void *(*at)(uint64_t, uint64_t))\n{\n", k->name);
 	for (uint32_t i = 0; i < k->arguments; i++)
 		printf("\tuint%d_t r%u;\n", k->argument[i].is_buffer ? 64 : 32, i);
 	for (uint32_t i = 0; i < k->arguments; i++)
@@ -55,7 +62,7 @@ static void print_call(const struct kernel *k)
 	printf("\t%s(", k->name);
 	for (uint32_t i = 0; i < k->arguments; i++)
 		printf("%s(%s)%s%u%s", i ? ", " : "", k->argument[i].type, k->argument[i].is_buffer ? "at(r" : "r", i,
-			k->argument[i].is_buffer ? ")" : "");
+			k->argument[i].is_buffer ? ", 0)" : "");
 	printf(");\n}\n\n");
 }
 

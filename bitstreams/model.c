@@ -137,19 +137,7 @@ static void free_block(uint64_t address)
 	}
 }
 
-/* For kernels: the memory behind an address. */
-static void *memory_at(uint64_t address)
-{
-	struct block *b = find_block(address);
-
-	if (!b)
-		fail("%s: its argument 0x%" PRIx64 " lies in no buffer", model.running, address);
-	if (is_due("stray", "run", model.runs)) /* a row that ends behind its buffer */
-		return b->memory + whole_pages(b->bytes) - 64;
-	return b->memory + (address - b->address);
-}
-
-/* For copies, which stay inside one buffer. */
+/* For bursts and copies, which stay inside one buffer. */
 static char *memory_for(const char *what, uint64_t address, uint64_t bytes)
 {
 	struct block *b = find_block(address);
@@ -157,6 +145,19 @@ static char *memory_for(const char *what, uint64_t address, uint64_t bytes)
 	if (!b || bytes > b->bytes - (address - b->address))
 		fail("%s: %" PRIu64 " bytes at 0x%" PRIx64 " lie outside every buffer", what, bytes, address);
 	return b->memory + (address - b->address);
+}
+
+/* For kernels: see emulated.h. */
+static void *memory_at(uint64_t address, uint64_t bytes)
+{
+	const struct block *b = find_block(address);
+
+	if (b && is_due("stray", "run", model.runs)) { /* a row that ends behind its buffer */
+		if (bytes == 0)
+			return b->memory + whole_pages(b->bytes) - 64;
+		address = b->address + b->bytes;
+	}
+	return memory_for(model.running, address, bytes);
 }
 
 /* A kernel has left its buffers. */

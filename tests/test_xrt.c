@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,6 +122,47 @@ static void a_card_that_does_not_open_is_an_error(void **state)
 		assert_nothing_is_left();
 	}
 	unsetenv("VETO_MODEL_FAULT");
+}
+
+/* What a child and its model say goes to standard error. */
+static int hear(int *before)
+{
+	int heard = memfd_create("heard", MFD_CLOEXEC);
+
+	*before = dup(STDERR_FILENO);
+	assert_int_equal(dup2(heard, STDERR_FILENO), STDERR_FILENO);
+	return heard;
+}
+
+static void stop_hearing(int heard, int before, char text[4096])
+{
+	ssize_t bytes = pread(heard, text, 4095, 0);
+
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	close(before);
+	close(heard);
+	text[bytes > 0 ? bytes : 0] = 0;
+}
+
+static void a_burst_that_leaves_its_buffer_ends_the_card(void **state)
+{
+	char text[4096], uri[VETO_TEXT_MAX];
+	int before, heard = hear(&before), err;
+	struct veto_record record;
+	struct veto_device *dev;
+
+	(void)state;
+	snprintf(uri, sizeof(uri), "%s,xclbin=%s", URI, STRAYING_IMAGE);
+	err = veto_device_open(uri, &dev, NULL);
+	if (err == 0) {
+		err = score(dev, &record);
+		veto_device_close(dev);
+	}
+	stop_hearing(heard, before, text);
+	assert_int_equal(err, -EIO);
+	if (!strstr(text, "veto model: veto_score_logits: 128 bytes at 0x"))
+		fail_msg("no word of the burst: '%s'", text);
+	assert_nothing_is_left();
 }
 
 static void a_device_closes_with_a_card_that_hangs(void **state)
@@ -296,6 +338,7 @@ int main(void)
 		cmocka_unit_test(a_bit_that_flips_on_the_card_is_seen_in_the_record),
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
+		cmocka_unit_test(a_burst_that_leaves_its_buffer_ends_the_card),
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
 		cmocka_unit_test(images_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_program_that_is_killed_leaves_nothing),
