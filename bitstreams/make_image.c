@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_image sw_emu|hw_emu KERNELS.json METADATA.xml CODE OUT.xclbin: an image for emulation. */
+/* make_image sw_emu|hw_emu KERNELS.json METADATA.xml CODE OUT.xclbin: an image for emulation; CODE exports
+ * veto_emulated_kernels (emulated.h). */
 #include "kernels.h"
 #include "param.h"
 #include "veto_hw.h"
 #include "xclbin.h"
+#include "zip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,10 @@
 #define PLATFORM "veto:emulation:1:0"
 #define IP_KERNEL 1u
 #define MEMORY_DDR4 1
+
+/* What XRT's shim unpacks and starts as the simulator, in its folder.  The driver says where the model is. */
+#define SIMULATOR "behav_waveform/xsim/"
+#define SIMULATE "#!/bin/sh\nexec \"$VETO_MODEL\" hw_emu ./kernels.so\n"
 
 static int fail(const char *what, const char *path)
 {
@@ -72,6 +78,17 @@ static void describe(const struct kernels *k, struct ips *ips, struct connection
 	}
 }
 
+/* Pack the code for hardware emulation. */
+static void *pack(void *code, size_t *bytes)
+{
+	const struct zip_file files[] = {{SIMULATOR "simulate.sh", SIMULATE, strlen(SIMULATE), true},
+		{SIMULATOR "kernels.so", code, *bytes, false}};
+	void *archive = zip_make(files, 2, bytes);
+
+	free(code);
+	return archive;
+}
+
 static int make(const struct kernels *k, uint16_t mode, const char *const *paths)
 {
 	struct memories memories = {
@@ -85,6 +102,8 @@ static int make(const struct kernels *k, uint16_t mode, const char *const *paths
 
 	if (!metadata || !code)
 		return fail("can't read", metadata ? paths[1] : paths[0]);
+	if (mode == XCLBIN_HW_EMULATION && !(code = pack(code, &code_bytes)))
+		return fail("no memory to pack", paths[1]);
 	describe(k, &ips, &connections);
 	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION);
 	const struct xclbin image = {

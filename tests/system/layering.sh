@@ -47,7 +47,8 @@ allow bitstreams/description.[ch] -- description.h param.h
 allow bitstreams/kernels.[ch] -- kernels.h description.h param.h
 allow bitstreams/boards.[ch] bitstreams/generate.c -- boards.h kernels.h description.h param.h veto_hw.h
 allow bitstreams/xclbin.[ch] -- xclbin.h hash.h param.h
-allow bitstreams/make_image.c -- kernels.h xclbin.h param.h veto_hw.h
+allow bitstreams/zip.[ch] -- zip.h
+allow bitstreams/make_image.c -- kernels.h xclbin.h zip.h param.h veto_hw.h
 allow bitstreams/emulated.h --
 allow bitstreams/rtl.[ch] bitstreams/rtl_bridge.h -- rtl.h rtl_bridge.h
 allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
