@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The card of software emulation: XRT's shim starts this process, which loads the kernels that gcc has built from the
- * image, keeps the card's memory, and runs a kernel when its control register says so. */
+/* The card of an emulation: XRT's shim starts this process, which loads the image's kernels, keeps the card's memory, and
+ * runs a kernel when its control register says so.
+ *   veto-model                    software emulation; the shim then says where the kernels are
+ *   veto-model hw_emu KERNELS.so  hardware emulation; from the image's simulate.sh */
 #include "emulated.h"
 #include "wire.h"
 
@@ -54,6 +56,7 @@ struct unit {
 
 static struct {
 	struct wire wire;
+	bool is_hardware; /* that is emulated */
 	struct block *blocks;
 	void *code;
 	const struct emulated_kernel *kernels;
@@ -76,7 +79,9 @@ static void fail(const char *format, ...)
 	exit(EXIT_FAILURE);
 }
 
-/* --- Faults on request: VETO_MODEL_FAULT=ACTION:PHASE:N, at the N-th time.  For tests. --- */
+/* --- Faults on request: VETO_MODEL_FAULT=ACTION:PHASE:N, at the N-th time.  For tests.
+ * Actions: die and hang in any phase; stray (a row lies behind its buffer) and skip (nothing is done) in run; flip (a bit)
+ * in read. --- */
 
 static bool is_due(const char *action, const char *phase, unsigned times)
 {
@@ -178,15 +183,9 @@ static void see_fault(int signal, siginfo_t *info, void *context)
 
 /* --- Kernels --- */
 
-static void load(const struct wire_call *call)
+static void load(const char *path)
 {
-	char path[4096];
-
 	inject("load", ++model.loads);
-	if (!call->field[2].bytes || call->field[2].length >= sizeof(path))
-		fail("a load names no file");
-	memcpy(path, call->field[2].bytes, call->field[2].length);
-	path[call->field[2].length] = 0;
 	model.code = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!model.code)
 		fail("can't load '%s': %s", path, dlerror());
@@ -220,7 +219,8 @@ static void write_registers(uint64_t address, const void *data, size_t bytes)
 		return;
 	inject("run", ++model.runs);
 	model.running = model.kernels[i].name;
-	model.kernels[i].call(unit->registers, memory_at);
+	if (!is_due("skip", "run", model.runs))
+		model.kernels[i].call(unit->registers, memory_at);
 	model.running = NULL;
 	memset(unit->registers, 0, sizeof(control));
 	unit->status = AP_DONE;
@@ -253,18 +253,32 @@ static void reset(void)
 
 /* --- Calls --- */
 
+static void answer_load(const struct wire_call *call)
+{
+	char path[4096];
+
+	if (!call->field[2].bytes || call->field[2].length >= sizeof(path))
+		fail("a load names no file");
+	memcpy(path, call->field[2].bytes, call->field[2].length);
+	path[call->field[2].length] = 0;
+	load(path);
+}
+
 static void answer_copy(const struct wire_call *call, struct wire_reply *reply)
 {
 	const struct wire_field *f = call->field;
+	/* Software emulation's shim has added it to the address. */
+	const uint64_t ahead = model.is_hardware ? f[6].number : 0;
 
 	wire_put_number(reply, 1, f[5].number);
 	if (call->api == CALL_COPY_TO_DEVICE) {
 		inject("write", ++model.writes);
 		if (f[4].length < f[5].number)
 			fail("a copy of %" PRIu64 " bytes brings %zu", f[5].number, f[4].length);
-		memcpy(memory_for("copy to the card", f[3].number, f[5].number), f[4].bytes, (size_t)f[5].number);
+		memcpy(memory_for("copy to the card", f[3].number + ahead, f[5].number), f[4].bytes,
+			(size_t)f[5].number);
 	} else {
-		char *from = memory_for("copy from the card", f[4].number, f[5].number);
+		char *from = memory_for("copy from the card", f[4].number + ahead, f[5].number);
 
 		inject("read", ++model.reads);
 		*from ^= is_due("flip", "read", model.reads);
@@ -303,7 +317,7 @@ static void answer(const struct wire_call *call, struct wire_reply *reply)
 		reset();
 		break;
 	case CALL_LOAD:
-		load(call);
+		answer_load(call);
 		break;
 	case CALL_ALLOC:
 		alloc_block(f[1].number, f[2].number);
@@ -323,42 +337,62 @@ static void answer(const struct wire_call *call, struct wire_reply *reply)
 	wire_put_number(reply, 1, 1);
 }
 
-static int connect_to_shim(void)
+/* Connect to /tmp/$USER/<kind><id>, where the shim listens soon. */
+static int connect_to_shim(const char *kind, struct sockaddr_un *address)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *user = getenv("USER"), *id = getenv("EMULATION_SOCKETID");
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (!id || snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/%s%s%s", user ? user : "",
-			   user ? "/" : "", id) >= (int)sizeof(address.sun_path))
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!id || snprintf(address->sun_path, sizeof(address->sun_path), "/tmp/%s%s%s%s", user ? user : "",
+			   user ? "/" : "", kind, id) >= (int)sizeof(address->sun_path))
 		fail("EMULATION_SOCKETID is missing or too long: XRT's shim starts this program");
-	while (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+	while (fd >= 0 && connect(fd, (struct sockaddr *)address, sizeof(*address))) {
 		if (errno != ENOENT && errno != ECONNREFUSED)
-			fail("can't connect to %s: %s", address.sun_path, strerror(errno));
+			fail("can't connect to %s: %s", address->sun_path, strerror(errno));
 		usleep(2000);
 	}
 	return fd;
 }
 
-int main(void)
+/* Answer the shim until the card is closed: in software emulation, for good. */
+static void serve(void)
 {
-	struct sigaction action = {.sa_sigaction = see_fault, .sa_flags = SA_SIGINFO};
 	struct wire_call call;
 	int err;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
-	model.wire.fd = connect_to_shim();
 	while ((err = wire_read(&model.wire, &call)) == 0) {
 		struct wire_reply reply = {.used = 0};
 
 		answer(&call, &reply);
 		err = wire_write(&model.wire, &reply);
-		if (err || (call.api == CALL_CLOSE && call.field[3].number))
+		if (err || (call.api == CALL_CLOSE && (call.field[3].number || model.is_hardware)))
 			break;
 	}
 	if (err && err != -EPIPE)
 		fail("the shim's call can't be read or answered: %s", strerror(-err));
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_sigaction = see_fault, .sa_flags = SA_SIGINFO};
+	struct sockaddr_un address, requests_address;
+	int requests;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	model.is_hardware = argc == 3 && strcmp(argv[1], "hw_emu") == 0;
+	model.wire.fd = connect_to_shim("", &address);
+	if (!model.is_hardware) {
+		serve();
+		return EXIT_SUCCESS;
+	}
+	/* Here a card could ask for the host's memory.  It does not, but the shim waits for it to say that it won't. */
+	requests = connect_to_shim("D2X_unix_sock_", &requests_address);
+	load(argv[2]);
+	serve();
+	wire_call_bare(requests, CALL_CLOSE);
+	unlink(requests_address.sun_path);
 	return EXIT_SUCCESS;
 }

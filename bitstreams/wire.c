@@ -133,6 +133,15 @@ int wire_read(struct wire *w, struct wire_call *out)
 	return err;
 }
 
+int wire_call_bare(int fd, uint32_t api)
+{
+	unsigned char frame[CALL_FRAME_BYTES] = {FRAME_SIZE_TAG};
+
+	frame[9] = FRAME_API_TAG;
+	memcpy(frame + 10, &api, sizeof(api));
+	return write_all(fd, frame, sizeof(frame));
+}
+
 static void put_varint(struct wire_reply *r, uint64_t value)
 {
 	for (; value >= 0x80; value >>= 7)

@@ -29,6 +29,9 @@ struct wire {
 /* Wait for the next call.  -EPIPE: the other side has closed; -EPROTO: no message; -ENOMEM; -errno of read() */
 int wire_read(struct wire *w, struct wire_call *out);
 
+/* Make a call without fields, of the other side.  -errno of write() */
+int wire_call_bare(int fd, uint32_t api);
+
 /* A reply that is put together field by field. */
 struct wire_reply {
 	unsigned char head[64];

@@ -24,13 +24,15 @@
 
 enum { PARAM_EMULATION, PARAM_DEADLINE, PARAM_XCLBIN };
 
-static const char *const modes[] = {"sw", NULL};
+static const char *const emulations[] = {"sw", "hw", NULL};
+static const uint16_t modes[] = {XCLBIN_SW_EMULATION, XCLBIN_HW_EMULATION}; /* of each */
 
 static const struct veto_param xrt_params[] = {
 	[PARAM_EMULATION] = {.name = "emulation",
-		.help = "the card that is emulated; sw: kernels as gcc builds them",
+		.help = "how the card is emulated; sw: kernels as gcc builds them; hw: as the card's registers and memory "
+			"ports see them",
 		.type = VETO_PARAM_CHOICE,
-		.choices = modes,
+		.choices = emulations,
 		.is_required = true},
 	[PARAM_DEADLINE] = {.name = "deadline",
 		.help = "seconds that opening or a launch may take; then the device is lost",
@@ -344,10 +346,10 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 }
 
 /* The image given, or veto's own, as the child finds it in its own folder. */
-static int find_image(struct xrt *xrt, const struct veto_values *args, char *why)
+static int find_image(struct xrt *xrt, const struct veto_values *args, uint16_t mode, char *why)
 {
 	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
-	int err = image_check(given, XCLBIN_SW_EMULATION, why);
+	int err = image_check(given, mode, why);
 	char *whole = err ? NULL : realpath(given, NULL);
 
 	if (whole)
@@ -360,6 +362,7 @@ static int find_image(struct xrt *xrt, const struct veto_values *args, char *why
 
 static int xrt_open(struct driver *drv, const struct veto_values *args, char *why)
 {
+	const uint16_t mode = modes[args->value[PARAM_EMULATION][0]];
 	struct xrt *xrt = calloc(1, sizeof(*xrt));
 	int err;
 
@@ -370,9 +373,9 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	xrt->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&xrt->lock, NULL);
 	drv->state = xrt;
-	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, why);
+	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, mode, why);
 	if (!err)
-		err = find_image(xrt, args, why);
+		err = find_image(xrt, args, mode, why);
 	if (!err)
 		err = start_child(xrt, (long)args->value[PARAM_DEADLINE][0], why);
 	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))
@@ -387,7 +390,11 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	return 0;
 }
 
-static void xrt_list(void (*found)(void *arg, const char *uri), void *arg) { found(arg, "xrt:emulation=sw"); }
+static void xrt_list(void (*found)(void *arg, const char *uri), void *arg)
+{
+	found(arg, "xrt:emulation=sw");
+	found(arg, "xrt:emulation=hw");
+}
 
 const struct backend xrt_backend = {
 	.name = "xrt",

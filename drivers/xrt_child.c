@@ -217,6 +217,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
+	if (!freopen("/dev/null", "w", stdout)) /* hardware emulation's shim chats there; errors go to stderr */
+		return EXIT_FAILURE;
 	card.memory = mmap(NULL, sizeof(*card.memory), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
 	hello.status = card.memory == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
 	if (send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)

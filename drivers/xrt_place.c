@@ -2,6 +2,7 @@
 /* Makes and removes the folder that XRT's emulation runs in. */
 #include "xrt_place.h"
 #include "param.h"
+#include "xclbin.h"
 #include "xrt_folder.h"
 
 #include <dlfcn.h>
@@ -23,6 +24,11 @@ static const char emconfig[] =
 	"\"veto:emulation:1:0\",\"NumDevices\":\"1\",\"DdrBanks\":[{\"Size\":\"16GB\"}]}]}]}}\n";
 static const char ini[] = "[Runtime]\nruntime_log=null\n[Emulation]\nprint_infos_in_console=false\nsystem_dpa=false\n";
 
+/* What veto brings along. */
+struct parts {
+	char model[PLACE_PATH_MAX], guard[PLACE_PATH_MAX];
+};
+
 /* Beside this code, or where it is installed; false: nowhere. */
 static bool find_part(const char *name, char path[PLACE_PATH_MAX])
 {
@@ -43,6 +49,21 @@ static bool find_part(const char *name, char path[PLACE_PATH_MAX])
 	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
 		if (snprintf(path, PLACE_PATH_MAX, "%s%s/%s", folder, beside[i], name) < PLACE_PATH_MAX &&
 			access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_in_path(const char *program)
+{
+	const char *folders = getenv("PATH"), *end;
+	char path[PLACE_PATH_MAX];
+
+	for (; folders; folders = *end ? end + 1 : NULL) {
+		end = folders + strcspn(folders, ":");
+		if (snprintf(path, sizeof(path), "%.*s/%s", (int)(end - folders), folders, program) <
+				(int)sizeof(path) &&
+			access(path, X_OK) == 0)
 			return true;
 	}
 	return false;
@@ -134,27 +155,26 @@ static bool is_set(const struct place *p, const char *entry)
 	return false;
 }
 
-static int make_environment(struct place *p, const char *guard)
+static int set_variables(struct place *p, uint16_t mode, const struct parts *parts)
 {
-	size_t count = 0, used = 0;
-	int err = set_variable(p, "XCL_EMULATION_MODE", "sw_emu");
+	static const char *const paths[][2] = {{"XILINX_XRT", "/xrt"}, {"XILINX_VITIS", "/vitis"},
+		{"EMCONFIG_PATH", ""}, {"XRT_INI_PATH", "/xrt.ini"}, {"SDACCEL_EM_RUN_DIR", "/run"}};
+	int err = set_variable(p, "XCL_EMULATION_MODE", mode == XCLBIN_SW_EMULATION ? "sw_emu" : "hw_emu");
 
-	if (!err)
-		err = set_path(p, "XILINX_XRT", "/xrt");
-	if (!err)
-		err = set_path(p, "XILINX_VITIS", "/vitis");
-	if (!err)
-		err = set_path(p, "EMCONFIG_PATH", "");
-	if (!err)
-		err = set_path(p, "XRT_INI_PATH", "/xrt.ini");
-	if (!err)
-		err = set_path(p, "SDACCEL_EM_RUN_DIR", "/run");
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths) && !err; i++)
+		err = set_path(p, paths[i][0], paths[i][1]);
 	if (!err)
 		err = set_variable(p, "USER", strrchr(p->folder, '/') + 1);
 	if (!err)
-		err = set_variable(p, "LD_PRELOAD", guard);
-	if (err)
-		return err;
+		err = set_variable(p, "VETO_MODEL", parts->model); /* for hardware emulation's simulate.sh */
+	return err ? err : set_variable(p, "LD_PRELOAD", parts->guard);
+}
+
+/* This process's variables, and those that are set, which come first. */
+static int make_environment(struct place *p)
+{
+	size_t count = 0, used = 0;
+
 	while (environ[count])
 		count++;
 	p->environment = calloc(count + PLACE_VARIABLES + 1, sizeof(*p->environment));
@@ -168,25 +188,42 @@ static int make_environment(struct place *p, const char *guard)
 	return 0;
 }
 
-int place_make(struct place *p, char *why)
+static int find_parts(struct place *p, uint16_t mode, struct parts *parts, char *why)
 {
-	char model[PLACE_PATH_MAX], guard[PLACE_PATH_MAX];
+	const char *image = mode == XCLBIN_SW_EMULATION ? "veto-sw-emu.xclbin" : "veto-hw-emu.xclbin";
+
+	if (!find_part("veto-xrt", p->child) || !find_part("veto-model", parts->model) ||
+		!find_part("veto-xrt-guard.so", parts->guard) || !find_part(image, p->image))
+		return param_fail(-ENODEV, why,
+			"xrt: veto-xrt, veto-model, veto-xrt-guard.so or %s is missing: VETO_LIBEXEC can say where "
+			"they are",
+			image);
+	if (mode == XCLBIN_HW_EMULATION && !is_in_path("unzip"))
+		return param_fail(-ENODEV, why,
+			"xrt: XRT unpacks images for hardware emulation with unzip, which is "
+			"not in PATH");
+	return 0;
+}
+
+int place_make(struct place *p, uint16_t mode, char *why)
+{
+	struct parts parts;
 	int err;
 
 	*p = (struct place){.folder = ""};
-	if (!find_part("veto-xrt", p->child) || !find_part("veto-model", model) ||
-		!find_part("veto-xrt-guard.so", guard) || !find_part("veto-sw-emu.xclbin", p->image))
-		return param_fail(-ENODEV, why,
-			"xrt: veto-xrt, veto-model, veto-xrt-guard.so or veto-sw-emu.xclbin is missing: VETO_LIBEXEC "
-			"can say where they are");
+	err = find_parts(p, mode, &parts, why);
+	if (err)
+		return err;
 	snprintf(p->folder, sizeof(p->folder), FOLDER, (long)getpid());
 	if (!mkdtemp(p->folder)) {
 		*p->folder = 0;
 		return param_fail(-errno, why, "xrt: can't make a folder in /tmp: %s", strerror(errno));
 	}
-	err = fill(p, model);
+	err = fill(p, parts.model);
 	if (!err)
-		err = make_environment(p, guard);
+		err = set_variables(p, mode, &parts);
+	if (!err)
+		err = make_environment(p);
 	if (err) {
 		param_say(why, "xrt: can't fill %s: %s", p->folder, strerror(-err));
 		place_remove(p);

@@ -3,6 +3,8 @@
 #ifndef VETO_XRT_PLACE_H
 #define VETO_XRT_PLACE_H
 
+#include <stdint.h>
+
 #define PLACE_PATH_MAX 1024
 #define PLACE_VARIABLES 16
 
@@ -13,9 +15,9 @@ struct place {
 	char **environment; /* this process's with these; ends with NULL */
 };
 
-/* Make the folder and the environment for software emulation.
- *   -ENODEV  a part of veto is not installed; -errno of what could not be made.  `why` says what. */
-int place_make(struct place *p, char *why);
+/* Make the folder and the environment for a mode (enum xclbin_mode).
+ *   -ENODEV  a part of veto, or what XRT runs, is not installed; -errno of what could not be made.  `why` says what. */
+int place_make(struct place *p, uint16_t mode, char *why);
 
 /* Removes the folder, whatever is in it. */
 void place_remove(struct place *p);

@@ -34,8 +34,7 @@ die() { say "$*"; exit 1; }
 # The packages of each job; one that is installed is skipped.
 packages_build="ca-certificates cmake ninja-build gcc g++ libc6-dev pkg-config libcjson-dev"
 packages_fetch="python3 python3-venv"
-# XRT is packaged for one architecture.
-[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || packages_build+=" libxrt-dev uuid-dev verilator"
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || packages_build+=" libxrt-dev uuid-dev unzip verilator"
 packages_for() {
 	case $1 in
 	run) echo "$packages_build $packages_fetch" ;;

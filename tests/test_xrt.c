@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the xrt: device does when its card dies, hangs or strays, and what it leaves behind. */
 #include "check.h"
+#include "clock.h"
 #include "veto.h"
 #include "xclbin.h"
 
@@ -14,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define URI "xrt:emulation=sw,deadline=3"
+static const char *const uris[] = {"xrt:emulation=sw,deadline=2", "xrt:emulation=hw,deadline=2"};
+#define URIS (sizeof(uris) / sizeof(*uris))
 
 static const float row[3000] = {1, 2, 3};
 static const struct veto_rows rows = {.rows = 1, .cols = 3000, .stride_bytes = sizeof(row), .data = row, .top_k = 3};
@@ -77,34 +79,39 @@ static int score(struct veto_device *dev, struct veto_record *record)
 	return veto_device_score(dev, &rows, &out);
 }
 
+/* With that fault the device opens, and its job fails: at once, or after one that is right. */
+static void lose(const char *uri, const char *fault)
+{
+	struct veto_device *dev;
+	struct veto_record record;
+	char why[VETO_WHY_MAX];
+
+	setenv("VETO_MODEL_FAULT", fault, 1);
+	if (veto_device_open(uri, &dev, why))
+		fail_msg("%s, %s: %s", uri, fault, why);
+	if (fault[strlen(fault) - 1] == '2') {
+		assert_int_equal(score(dev, &record), 0);
+		assert_int_equal(record.cnt, 3000);
+	}
+	if (score(dev, &record) != -EIO)
+		fail_msg("%s, %s: the job did not fail", uri, fault);
+	assert_int_equal(score(dev, &record), -EIO); /* lost is lost */
+	veto_device_close(dev);
+	assert_nothing_is_left();
+	unsetenv("VETO_MODEL_FAULT");
+	assert_int_equal(veto_device_open(uri, &dev, why), 0);
+	assert_int_equal(score(dev, &record), 0);
+	veto_device_close(dev);
+}
+
 static void a_card_that_fails_is_lost_and_can_be_opened_again(void **state)
 {
 	static const char *const faults[] = {"die:write:1", "die:run:1", "die:read:1", "hang:write:1", "hang:run:1",
-		"hang:read:1", "stray:run:1", "die:run:2"};
+		"hang:read:1", "stray:run:1", "skip:run:1", "die:run:2", "skip:run:2"};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-		struct veto_device *dev;
-		struct veto_record record;
-		char why[VETO_WHY_MAX];
-
-		setenv("VETO_MODEL_FAULT", faults[i], 1);
-		if (veto_device_open(URI, &dev, why))
-			fail_msg("%s: %s", faults[i], why);
-		if (faults[i][strlen(faults[i]) - 1] == '2') {
-			assert_int_equal(score(dev, &record), 0);
-			assert_int_equal(record.cnt, 3000);
-		}
-		if (score(dev, &record) != -EIO)
-			fail_msg("%s: the job did not fail", faults[i]);
-		assert_int_equal(score(dev, &record), -EIO); /* lost is lost */
-		veto_device_close(dev);
-		assert_nothing_is_left();
-		unsetenv("VETO_MODEL_FAULT");
-		assert_int_equal(veto_device_open(URI, &dev, why), 0);
-		assert_int_equal(score(dev, &record), 0);
-		veto_device_close(dev);
-	}
+	for (size_t i = 0; i < URIS * sizeof(faults) / sizeof(*faults); i++)
+		lose(uris[i % URIS], faults[i / URIS]);
 	assert_nothing_is_left();
 }
 
@@ -115,9 +122,9 @@ static void a_card_that_does_not_open_is_an_error(void **state)
 	char why[VETO_WHY_MAX];
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		setenv("VETO_MODEL_FAULT", faults[i], 1);
-		assert_true(veto_device_open(URI, &dev, why) < 0);
+	for (size_t i = 0; i < URIS * 2; i++) {
+		setenv("VETO_MODEL_FAULT", faults[i / URIS], 1);
+		assert_true(veto_device_open(uris[i % URIS], &dev, why) < 0);
 		assert_int_equal(strncmp(why, "xrt: ", 5), 0);
 		assert_nothing_is_left();
 	}
@@ -152,7 +159,7 @@ static void a_burst_that_leaves_its_buffer_ends_the_card(void **state)
 	struct veto_device *dev;
 
 	(void)state;
-	snprintf(uri, sizeof(uri), "%s,xclbin=%s", URI, STRAYING_IMAGE);
+	snprintf(uri, sizeof(uri), "%s,xclbin=%s", uris[0], STRAYING_IMAGE);
 	err = veto_device_open(uri, &dev, NULL);
 	if (err == 0) {
 		err = score(dev, &record);
@@ -172,9 +179,13 @@ static void a_device_closes_with_a_card_that_hangs(void **state)
 
 	(void)state;
 	setenv("VETO_MODEL_FAULT", "hang:run:1", 1);
-	assert_int_equal(veto_device_open("xrt:emulation=sw,deadline=600", &dev, NULL), 0);
-	assert_int_equal(veto_device_submit(dev, &rows, &none, 1), 0);
-	veto_device_close(dev);
+	for (size_t i = 0; i < URIS; i++) {
+		assert_int_equal(veto_device_open(i ? "xrt:emulation=hw,deadline=600" : "xrt:emulation=sw,deadline=600",
+					 &dev, NULL),
+			0);
+		assert_int_equal(veto_device_submit(dev, &rows, &none, 1), 0);
+		veto_device_close(dev);
+	}
 	unsetenv("VETO_MODEL_FAULT");
 	assert_nothing_is_left();
 }
@@ -189,23 +200,24 @@ static void a_bit_that_flips_on_the_card_is_seen_in_the_record(void **state)
 	assert_int_equal(score(dev, &right), 0);
 	veto_device_close(dev);
 	setenv("VETO_MODEL_FAULT", "flip:read:1", 1);
-	assert_int_equal(veto_device_open(URI, &dev, NULL), 0);
-	assert_int_equal(score(dev, &wrong), 0);
-	veto_device_close(dev);
+	for (size_t i = 0; i < URIS; i++) {
+		assert_int_equal(veto_device_open(uris[i], &dev, NULL), 0);
+		assert_int_equal(score(dev, &wrong), 0);
+		veto_device_close(dev);
+		assert_int_equal(wrong.n, right.n ^ 1);
+	}
 	unsetenv("VETO_MODEL_FAULT");
-	assert_int_equal(wrong.n, right.n ^ 1);
 }
 
 /* A program that ends, or is killed, without closing its device. */
-static void a_program_that_is_killed_leaves_nothing(void **state)
+static void kill_program(const char *uri)
 {
 	struct veto_device *dev;
 	pid_t pid = fork();
 
-	(void)state;
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (veto_device_open(URI, &dev, NULL) == 0)
+		if (veto_device_open(uri, &dev, NULL) == 0)
 			raise(SIGKILL);
 		_exit(1);
 	}
@@ -217,28 +229,36 @@ static void a_program_that_is_killed_leaves_nothing(void **state)
 	snprintf(name, sizeof(name), "veto-xrt.%ld.", (long)getpid());
 }
 
-static void two_cards_score_in_one_program(void **state)
+static void a_program_that_is_killed_leaves_nothing(void **state)
 {
-	struct veto_device *dev[2];
-	struct veto_record record[2];
+	(void)state;
+	for (size_t i = 0; i < URIS; i++)
+		kill_program(uris[i]);
+}
+
+static void cards_of_both_kinds_score_in_one_program(void **state)
+{
+	enum { CARDS = 4 };
+	struct veto_device *dev[CARDS];
+	struct veto_record record[CARDS];
 	struct veto_done done;
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(veto_device_open(URI, &dev[i], NULL), 0);
-	assert_int_equal(count_processes(), 4); /* two children, each with its model */
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < CARDS; i++)
+		assert_int_equal(veto_device_open(uris[i % URIS], &dev[i], NULL), 0);
+	assert_int_equal(count_processes(), 2 * CARDS); /* children, each with its model */
+	for (int i = 0; i < CARDS; i++) {
 		struct veto_results out = {.record = &record[i]};
 
 		assert_int_equal(veto_device_submit(dev[i], &rows, &out, 7), 0);
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < CARDS; i++) {
 		assert_int_equal(veto_device_reap(dev[i], -1, &done), 0);
 		assert_int_equal(done.status, 0);
 		assert_true(done.device_ns > 0);
 		veto_device_close(dev[i]);
+		assert_memory_equal(&record[0], &record[i], sizeof(*record));
 	}
-	assert_memory_equal(&record[0], &record[1], sizeof(*record));
 	assert_nothing_is_left();
 }
 
@@ -290,6 +310,7 @@ static void images_that_do_not_fit_are_refused(void **state)
 	} bad[] = {
 		{XCLBIN_HW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:u",
 			"for mode 4, and mode 5 is"},
+		{XCLBIN_HARDWARE, "veto contract 1 arithmetic 1", "veto_score_logits:u", "for mode 0, and mode 5 is"},
 		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:u", "does not state the versions"},
 		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:u",
 			"follow contract 9, and 1 is"},
@@ -323,17 +344,56 @@ static void parts_that_are_missing_are_named(void **state)
 
 	(void)state;
 	setenv("VETO_LIBEXEC", "/nowhere", 1);
-	assert_int_equal(veto_device_open(URI, &dev, why), -ENODEV);
-	assert_non_null(strstr(why, "veto-xrt"));
+	for (size_t i = 0; i < URIS; i++) {
+		assert_int_equal(veto_device_open(uris[i], &dev, why), -ENODEV);
+		assert_non_null(strstr(why, i ? "veto-hw-emu.xclbin" : "veto-sw-emu.xclbin"));
+	}
 	unsetenv("VETO_LIBEXEC");
 	assert_int_equal(veto_device_open("xrt:", &dev, why), -EINVAL);
 	assert_non_null(strstr(why, "emulation is required"));
 }
 
+static void without_unzip_there_is_no_hardware_emulation(void **state)
+{
+	char *path = strdup(getenv("PATH")), why[VETO_WHY_MAX];
+	struct veto_device *dev;
+	int err;
+
+	(void)state;
+	setenv("PATH", "/nowhere:/dev", 1);
+	err = veto_device_open(uris[1], &dev, why);
+	setenv("PATH", path, 1);
+	free(path);
+	assert_int_equal(err, -ENODEV);
+	assert_non_null(strstr(why, "with unzip, which is not in PATH"));
+	assert_nothing_is_left();
+}
+
+/* XRT's shims wait in whole seconds where nobody prevents it. */
+static void a_card_opens_scores_and_closes_within_a_second(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < URIS; i++) {
+		uint64_t best = UINT64_MAX;
+
+		for (int turn = 0; turn < 3; turn++) { /* this machine may be busy */
+			const uint64_t start = clock_ns();
+			struct veto_record record;
+			struct veto_device *dev;
+
+			assert_int_equal(veto_device_open(uris[i], &dev, NULL), 0);
+			assert_int_equal(score(dev, &record), 0);
+			veto_device_close(dev);
+			best = clock_ns() - start < best ? clock_ns() - start : best;
+		}
+		assert_in_range(best, 0, 999999999);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_cards_score_in_one_program),
+		cmocka_unit_test(cards_of_both_kinds_score_in_one_program),
 		cmocka_unit_test(a_job_may_take_several_launches),
 		cmocka_unit_test(a_bit_that_flips_on_the_card_is_seen_in_the_record),
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
@@ -342,6 +402,8 @@ int main(void)
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
 		cmocka_unit_test(images_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_program_that_is_killed_leaves_nothing),
+		cmocka_unit_test(a_card_opens_scores_and_closes_within_a_second),
+		cmocka_unit_test(without_unzip_there_is_no_hardware_emulation),
 		cmocka_unit_test(parts_that_are_missing_are_named),
 	};
 
