@@ -80,7 +80,7 @@ static void fail(const char *format, ...)
 }
 
 /* --- Faults on request: VETO_MODEL_FAULT=ACTION:PHASE:N, at the N-th time.  For tests.
- * Actions: die and hang in any phase; stray (a row lies behind its buffer) and skip (nothing is done) in run; flip (a bit)
+ * Actions: die and hang in any phase; slow, each time, by N ms; stray (a row lies behind its buffer) and skip (nothing is done) in run; flip (a bit)
  * in read. --- */
 
 static bool is_due(const char *action, const char *phase, unsigned times)
@@ -92,9 +92,19 @@ static bool is_due(const char *action, const char *phase, unsigned times)
 	return wanted && strcmp(wanted, fault) == 0;
 }
 
+static unsigned delay_ms(const char *phase)
+{
+	const char *wanted = getenv("VETO_MODEL_FAULT");
+	char fault[64];
+	const int length = snprintf(fault, sizeof(fault), "slow:%s:", phase);
+
+	return wanted && strncmp(wanted, fault, (size_t)length) == 0 ? (unsigned)atoi(wanted + length) : 0;
+}
+
 /* phase: load, write (to the card), run, read (from the card). */
 static void inject(const char *phase, unsigned times)
 {
+	usleep(1000 * delay_ms(phase));
 	if (is_due("die", phase, times))
 		_exit(EXIT_FAILURE);
 	while (is_due("hang", phase, times))

@@ -172,6 +172,49 @@ static void a_burst_that_leaves_its_buffer_ends_the_card(void **state)
 	assert_nothing_is_left();
 }
 
+/* A launch takes three copies to the card.  Together these last longer than the deadline, and each launch is in time. */
+static void a_slow_link_is_no_hang(void **state)
+{
+	enum { ROWS = 6000, COLS = 30 };
+	static const float many[ROWS * COLS];
+	struct veto_record *record = calloc(ROWS, sizeof(*record));
+	struct veto_rows r = {.rows = ROWS, .cols = COLS, .stride_bytes = COLS * sizeof(*many), .data = many};
+	struct veto_results out = {.record = record};
+	struct veto_device *dev;
+
+	(void)state;
+	setenv("VETO_MODEL_FAULT", "slow:write:150", 1);
+	for (size_t i = 0; i < URIS; i++) {
+		const uint64_t start = clock_ns();
+
+		assert_int_equal(veto_device_open(uris[i], &dev, NULL), 0);
+		assert_int_equal(veto_device_score(dev, &r, &out), 0);
+		assert_in_range(clock_ns() - start, 2500000000, UINT64_MAX);
+		veto_device_close(dev);
+	}
+	unsetenv("VETO_MODEL_FAULT");
+	free(record);
+}
+
+static void a_link_too_slow_for_the_deadline_is_lost(void **state)
+{
+	struct veto_record record;
+	struct veto_device *dev;
+
+	(void)state;
+	setenv("VETO_MODEL_FAULT", "slow:write:3000", 1);
+	for (size_t i = 0; i < URIS; i++) {
+		const uint64_t start = clock_ns();
+
+		assert_int_equal(veto_device_open(uris[i], &dev, NULL), 0);
+		assert_int_equal(score(dev, &record), -EIO);
+		assert_in_range(clock_ns() - start, 2000000000, 6000000000);
+		veto_device_close(dev);
+	}
+	unsetenv("VETO_MODEL_FAULT");
+	assert_nothing_is_left();
+}
+
 static void a_device_closes_with_a_card_that_hangs(void **state)
 {
 	struct veto_results none = {0};
@@ -399,6 +442,8 @@ int main(void)
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
 		cmocka_unit_test(a_burst_that_leaves_its_buffer_ends_the_card),
+		cmocka_unit_test(a_slow_link_is_no_hang),
+		cmocka_unit_test(a_link_too_slow_for_the_deadline_is_lost),
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
 		cmocka_unit_test(images_that_do_not_fit_are_refused),
 		cmocka_unit_test(a_program_that_is_killed_leaves_nothing),
