@@ -10,8 +10,8 @@ struct emulated_kernel {
 	uint64_t base; /* of its registers */
 	/* Run to the end with the arguments in its registers.  at() gives the memory behind an address of the card, and ends
 	 * the card if a burst of so many bytes leaves its buffer; 0: a pointer that the kernel goes on from, guarded by pages
-	 * before and behind the buffer. */
-	void (*call)(const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes));
+	 * before and behind the buffer.  NULL, or what went wrong. */
+	const char *(*call)(const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes));
 };
 
 /* Ends with a NULL name. */

@@ -221,6 +221,7 @@ static void write_registers(uint64_t address, const void *data, size_t bytes)
 {
 	const size_t i = find_kernel(address, bytes);
 	struct unit *unit = &model.unit[i];
+	const char *broken = NULL;
 	uint32_t control;
 
 	memcpy(unit->registers + (address - model.kernels[i].base), data, bytes);
@@ -230,7 +231,9 @@ static void write_registers(uint64_t address, const void *data, size_t bytes)
 	inject("run", ++model.runs);
 	model.running = model.kernels[i].name;
 	if (!is_due("skip", "run", model.runs))
-		model.kernels[i].call(unit->registers, memory_at);
+		broken = model.kernels[i].call(unit->registers, memory_at);
+	if (broken)
+		fail("%s: %s", model.running, broken);
 	model.running = NULL;
 	memset(unit->registers, 0, sizeof(control));
 	unit->status = AP_DONE;

@@ -7,13 +7,14 @@
 
 #define ROWS_BYTES (16u << 20) /* of the buffer, as the driver makes it */
 
-static void call(const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes))
+static const char *call(const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes))
 {
 	uint64_t rows;
 
 	memcpy(&rows, registers + VETO_SCORE_LOGITS_ROWS_REGISTER, sizeof(rows));
 	at(rows + ROWS_BYTES - 64, 64);
 	at(rows + ROWS_BYTES - 64, 128);
+	return NULL;
 }
 
 const struct emulated_kernel veto_emulated_kernels[] = {{"veto_score_logits", VETO_SCORE_LOGITS_BASE, call}, {0}};
