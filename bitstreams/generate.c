@@ -54,7 +54,8 @@ static void print_header(const struct kernels *k)
 /* One function a kernel: arguments from the registers, addresses of the card through at(). */
 static void print_call(const struct kernel *k)
 {
-	printf("static const char *call_%s(const unsigned char *registers, void *(*at)(uint64_t, uint64_t))\n{\n", k->name);
+	printf("static const char *call_%s(const unsigned char *registers, void *(*at)(uint64_t, uint64_t))\n{\n",
+		k->name);
 	for (uint32_t i = 0; i < k->arguments; i++)
 		printf("\tuint%d_t r%u;\n", k->argument[i].is_buffer ? 64 : 32, i);
 	for (uint32_t i = 0; i < k->arguments; i++)

@@ -10,12 +10,6 @@ module veto_element (
 	output reg [31:0] e, // Q31
 	output reg [53:0] weighted // e times the distance to n + 1, Q47
 );
-	// A[g] and B[g].
-	(* ram_style = "distributed" *) reg [31:0] table_ab [0:63];
-	integer i;
-	initial
-		for (i = 0; i < 64; i = i + 1)
-			table_ab[i] = {1'b0, A[16*i+:16], B[15*i+:15]};
 	localparam [64*16-1:0] A = `VETO_FX1_A;
 	localparam [64*15-1:0] B = `VETO_FX1_B;
 
@@ -36,8 +30,8 @@ module veto_element (
 		is_near <= {is_near[4:1], is_on && below <= `VETO_SHIFT_MAX};
 		d1 <= below[4:0];
 		f1 <= y[15:0];
-		a1 <= table_ab[y[15:10]][30:15];
-		b1 <= table_ab[y[15:10]][14:0];
+		a1 <= A[16*y[15:10]+:16];
+		b1 <= B[15*y[15:10]+:15];
 
 		d2 <= d1;
 		a2 <= a1;
