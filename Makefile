@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo check bench fuzz tidy install clean
+.PHONY: build demo check bench hw-report fuzz tidy install clean
 
 setup := host/setup.sh
 # A user's own llama.cpp comes first; WITH_LLAMA=0 builds without.
@@ -35,6 +35,12 @@ bench:
 	$(call configure,bench)
 	cmake --build --preset bench
 	tests/bench/bench.sh build
+
+hw-report:
+	$(setup) packages hw-report
+	$(call configure,bench)
+	cmake --build --preset bench --target hw_report
+	hls/rtl/report.sh build
 
 fuzz:
 	$(setup) packages fuzz

@@ -135,6 +135,19 @@ static int read_unit(const cJSON *object, const struct kernels *kernels, struct 
 	return err;
 }
 
+static int read_resources(const cJSON *object, struct board_resources *out, char *why)
+{
+	int err = read_number(object, "lut", 1000, 10000000, &out->lut, why);
+
+	if (!err)
+		err = read_number(object, "ff", 1000, 10000000, &out->ff, why);
+	if (!err)
+		err = read_number(object, "bram36", 1, 100000, &out->bram36, why);
+	if (!err)
+		err = read_number(object, "uram", 0, 100000, &out->uram, why);
+	return err ? err : read_number(object, "dsp", 1, 100000, &out->dsp, why);
+}
+
 struct reading {
 	const struct kernels *kernels;
 	struct board board;
@@ -157,6 +170,8 @@ static int read_board(const cJSON *root, void *arg, char *why)
 		err = read_text(root, "status", board->status, sizeof(board->status), why);
 	if (!err)
 		err = read_number(root, "clock_mhz", 50, 600, &board->clock_mhz, why);
+	if (!err)
+		err = read_resources(cJSON_GetObjectItemCaseSensitive(root, "resources"), &board->resources, why);
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "memory")) err =
 		err ? err : read_memory(item, board, why);
 	if (!err)

@@ -19,9 +19,15 @@ struct board_unit {
 	char memory[KERNEL_ARGUMENTS_MAX][32]; /* of each buffer argument: NAME[BANK] or NAME[FIRST:LAST] */
 };
 
+/* What an FPGA has, or a design takes. */
+struct board_resources {
+	uint32_t lut, ff, bram36, uram, dsp;
+};
+
 struct board {
 	char name[16], platform[64], part[64], link[32], status[128];
 	uint32_t clock_mhz;
+	struct board_resources resources; /* of the part; the platform's shell takes some */
 	uint32_t memories;
 	struct board_memory memory[BOARD_MEMORIES_MAX];
 	uint32_t units;

@@ -2,6 +2,7 @@
 /* Plays host and memory for the RTL twin. */
 #include "rtl.h"
 #include "rtl_bridge.h"
+#include "veto_kernels.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -263,6 +264,21 @@ const char *rtl_run(struct rtl *rtl)
 	if (!rtl->broken)
 		rtl_write(rtl, STATUS, 1); /* toggles it */
 	return rtl->broken;
+}
+
+static void write_address(struct rtl *rtl, uint32_t offset, uint64_t address)
+{
+	rtl_write(rtl, offset, (uint32_t)address);
+	rtl_write(rtl, offset + 4, (uint32_t)(address >> 32));
+}
+
+const char *rtl_launch(struct rtl *rtl, uint64_t rows, uint64_t jobs, uint64_t results, uint32_t count)
+{
+	write_address(rtl, VETO_SCORE_LOGITS_ROWS_REGISTER, rows);
+	write_address(rtl, VETO_SCORE_LOGITS_JOBS_REGISTER, jobs);
+	write_address(rtl, VETO_SCORE_LOGITS_RESULTS_REGISTER, results);
+	rtl_write(rtl, VETO_SCORE_LOGITS_COUNT_REGISTER, count);
+	return rtl_run(rtl);
 }
 
 uint64_t rtl_cycles(const struct rtl *rtl) { return rtl->ended - rtl->started; }

@@ -32,6 +32,9 @@ uint32_t rtl_read(struct rtl *rtl, uint32_t offset);
  * NULL, or how it broke AXI4, or that it moved nothing for a million cycles; after that it is of no more use. */
 const char *rtl_run(struct rtl *rtl);
 
+/* That, with these arguments. */
+const char *rtl_launch(struct rtl *rtl, uint64_t rows, uint64_t jobs, uint64_t results, uint32_t count);
+
 /* Of the last run, from its start to its end. */
 uint64_t rtl_cycles(const struct rtl *rtl);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build needs and fetches the engine (llama.cpp) and the demo's model, each pinned by version and sha256.
-#   setup.sh packages run|check|bench|tidy|fuzz   Debian packages for that job
+#   setup.sh packages run|check|bench|hw-report|tidy|fuzz   Debian packages for that job
 #   setup.sh venv DIR [PACKAGE...]                a Python environment with these packages
 #   setup.sh engine                               prints the prefix llama.cpp is installed in: one in CMAKE_PREFIX_PATH or
 #                                                 that pkg-config finds, or the pinned one, built first if need be
@@ -40,9 +40,10 @@ packages_for() {
 	run) echo "$packages_build $packages_fetch" ;;
 	check) echo "$packages_build $packages_fetch libcmocka-dev locales man-db bsdextrautils" ;;
 	bench) echo "$packages_build $packages_fetch" ;;
+	hw-report) echo "$packages_build yosys" ;;
 	tidy) echo "$packages_build libcmocka-dev clang-tidy clang-format cppcheck shellcheck" ;;
 	fuzz) echo "$packages_build clang libclang-rt-14-dev" ;;
-	*) die "unknown job '$1': run, check, bench, tidy or fuzz" ;;
+	*) die "unknown job '$1': run, check, bench, hw-report, tidy or fuzz" ;;
 	esac
 }
 

@@ -3,7 +3,6 @@
 #include "rtl_kernel.h"
 #include "check.h"
 #include "score_logits.h"
-#include "veto_kernels.h"
 
 static struct rtl *rtl; /* one for all launches: none leaves anything for the next */
 static const struct rtl_pace *fixed_pace;
@@ -16,12 +15,6 @@ static void *at(uint64_t address, uint64_t bytes)
 {
 	(void)bytes;
 	return (void *)(uintptr_t)address;
-}
-
-static void write_address(struct rtl *rtl, uint32_t offset, const void *memory)
-{
-	rtl_write(rtl, offset, (uint32_t)(uintptr_t)memory);
-	rtl_write(rtl, offset + 4, (uint32_t)((uintptr_t)memory >> 32));
 }
 
 void veto_score_logits(
@@ -38,11 +31,7 @@ void veto_score_logits(
 	assert_non_null(rtl);
 	pace.seed = launches++;
 	rtl_set_pace(rtl, &pace);
-	write_address(rtl, VETO_SCORE_LOGITS_ROWS_REGISTER, rows);
-	write_address(rtl, VETO_SCORE_LOGITS_JOBS_REGISTER, jobs);
-	write_address(rtl, VETO_SCORE_LOGITS_RESULTS_REGISTER, results);
-	rtl_write(rtl, VETO_SCORE_LOGITS_COUNT_REGISTER, count);
-	broken = rtl_run(rtl);
+	broken = rtl_launch(rtl, (uintptr_t)rows, (uintptr_t)jobs, (uintptr_t)results, count);
 	if (broken)
 		fail_msg("launch %d: %s", (int)launches, broken);
 }

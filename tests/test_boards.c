@@ -69,6 +69,8 @@ static void what_is_wrong_is_said(void **state)
 		{"\"platform\"", "\"platfrom\"", "\"platform\" is missing, or no text"},
 		{"\"clock_mhz\": 300", "\"clock_mhz\": 3000",
 			"\"clock_mhz\" is missing, or no whole number from 50 to 600"},
+		{"\"dsp\": 5952", "\"dsp\": 0", "\"dsp\" is missing, or no whole number from 1 to 100000"},
+		{"\"resources\"", "\"resource\"", "\"lut\" is missing"},
 		{"\"banks\": 32", "\"banks\": 31", "its memories have 7936 MiB, and \"memory_gib\" is 8"},
 		{"HBM[0:15]", "HBM[0:32]", "'HBM[0:32]': HBM has banks 0 to 31"},
 		{"HBM[0:15]", "HBM[3:2]", "'HBM[3:2]': HBM has banks 0 to 31"},

@@ -27,10 +27,9 @@ module veto_lane #(
 	reg [FRACTION:0] significand1;
 	reg [FRACTION+24:0] product2, product3;
 
-	// The product's 24 leading bits, to nearest, ties to even.
+	// The product's 24 leading bits, to nearest: the constant is odd, so that no product lies between two.
 	wire [FRACTION+24:0] lifted = product3[FRACTION+24] ? product3 : product3 << 1;
 	wire [47:0] aligned = {lifted, {LOW{1'b0}}};
-	wire up = aligned[23] && (aligned[22:0] != 0 || aligned[24]);
 	reg [24:0] kept4;
 	reg [4:0] shift4;
 	reg is_tiny4;
@@ -61,7 +60,7 @@ module veto_lane #(
 		product3 <= product2;
 		exponent3 <= exponent2;
 
-		kept4 <= {1'b0, aligned[47:24]} + {24'd0, up};
+		kept4 <= {1'b0, aligned[47:24]} + {24'd0, aligned[23]};
 		// kept stands for itself times 2^(exponent - 133), or one less where it was lifted; 4 places are to the left.
 		shift4 <= 5'd9 - exponent3[4:0] + {4'd0, !product3[FRACTION+24]};
 		is_tiny4 <= exponent3 < 8'd109; // |y| is below a half
@@ -75,5 +74,5 @@ module veto_lane #(
 		is_saturated <= saturateds[5];
 	end
 
-	wire unused = rounded[28];
+	wire unused = &{1'b0, rounded[28], aligned[22:0]};
 endmodule

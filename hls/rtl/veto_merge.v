@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // FX1, step 5: the sums of a row out of those of its chunks, four chunks a clock.
 //
-// N is known before the sums of a row's last chunk, so the others are read already while those are added up.  A row's
-// chunks lie in four banks, in a half of them that every other row has; ROW_PAUSE of veto_score_logits sees to it that they
-// are read before the next row but one comes.
+// N is known before the sums of a row's last chunk, so the others are read already while those are added up, and the last
+// group follows them at once: before the next row, for which ROW_PAUSE of veto_score_logits keeps clear 64 clocks, has its
+// first.
 `include "veto_hw.vh"
 
 module veto_merge (
@@ -74,7 +74,7 @@ module veto_merge (
 	generate
 		for (b = 0; b < 4; b = b + 1) begin : bank
 			localparam [1:0] BANK = b;
-			(* ram_style = "distributed" *) reg [RECORD-1:0] records [0:127];
+			(* ram_style = "distributed" *) reg [RECORD-1:0] records [0:63];
 			reg [RECORD-1:0] read0;
 			reg is_there0, is_there1, is_there2;
 			wire is_on0 = read0[RECORD-1];
@@ -89,8 +89,8 @@ module veto_merge (
 			wire [63:0] whole_t = {5'd0, t2} + {moved2, 16'd0};
 			always @(posedge clk) begin
 				if (chunk_valid && chunk_index[1:0] == BANK)
-					records[{rows_in[0], chunk_index[7:2]}] <= {chunk_is_on, chunk_n, chunk_s, chunk_t};
-				read0 <= records[{rows_out[0], group}];
+					records[chunk_index[7:2]] <= {chunk_is_on, chunk_n, chunk_s, chunk_t};
+				read0 <= records[group];
 				is_there0 <= !is_complete || {group, BANK} <= index_last[rows_out[1:0]];
 
 				is_there1 <= is_there0 && is_on0 && below <= `VETO_ROW_SHIFT_MAX;

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hw_report KERNELS.json STAT.json BOARD.json...: what the RTL twin of veto_score_logits takes: clocks for rows, and, by
+ * Yosys's `stat -json`, resources of each board.  Nothing of it is a figure of the HLS kernel, or of a card. */
+#include "boards.h"
+#include "description.h"
+#include "kernels.h"
+#include "param.h"
+#include "rtl.h"
+#include "veto_hw.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MHZ 300.0 /* of the boards' configurations; that the twin reaches it is not shown */
+#define ROWS_MAX 2
+
+static const struct rtl_pace hbm = {.latency_cycles = 41}; /* 137 ns: a page miss of a U280's HBM, arXiv 2005.04324 */
+
+enum kind { RANDOM, RISING };
+
+static void *at(uint64_t address, uint64_t bytes)
+{
+	(void)bytes;
+	return (void *)(uintptr_t)address;
+}
+
+static size_t row_bytes(uint32_t vocab, uint32_t format)
+{
+	return ((size_t)vocab * (format == VETO_KERNEL_FP32 ? 4 : 2) + 63) / 64 * 64;
+}
+
+/* Plain numbers, positive, so that their bits rise with them. */
+static void fill(void *row, uint32_t vocab, uint32_t format, enum kind kind)
+{
+	for (uint32_t i = 0; i < vocab; i++) {
+		const uint32_t part = kind == RISING ? i : i * 2654435761u >> 8;
+		const uint32_t bits = format == VETO_KERNEL_FP32   ? 0x3f800000u + part % VETO_VOCAB_MAX * 64
+				      : format == VETO_KERNEL_FP16 ? 0x0400u + part % VETO_VOCAB_MAX / 16
+								   : 0x3f80u + part % VETO_VOCAB_MAX / 256;
+
+		if (format == VETO_KERNEL_FP32)
+			((uint32_t *)row)[i] = bits;
+		else
+			((uint16_t *)row)[i] = (uint16_t)bits;
+	}
+}
+
+static uint64_t count_cycles(struct rtl *rtl, uint32_t vocab, uint32_t format, enum kind kind, uint32_t rows)
+{
+	static struct veto_logits_job job[ROWS_MAX] __attribute__((aligned(64)));
+	static struct veto_beat results[ROWS_MAX * 5 + 1] __attribute__((aligned(64)));
+	const size_t bytes = row_bytes(vocab, format);
+	char *data = aligned_alloc(4096, (rows * bytes + 4095) / 4096 * 4096);
+	struct veto_trailer trailer;
+	const char *broken;
+
+	if (!data)
+		exit(EXIT_FAILURE);
+	for (uint32_t i = 0; i < rows; i++) {
+		fill(data + i * bytes, vocab, format, kind);
+		job[i] = (struct veto_logits_job){
+			.offset_bytes = i * bytes, .vocab = vocab, .format = format, .k = VETO_TOP_MAX};
+	}
+	broken = rtl_launch(rtl, (uintptr_t)data, (uintptr_t)job, (uintptr_t)results, rows);
+	free(data);
+	memcpy(&trailer, &results[rows * 5], sizeof(trailer));
+	if (broken || trailer.rows_done != rows) {
+		fprintf(stderr, "hw_report: %s\n", broken ? broken : "a row was not scored");
+		exit(EXIT_FAILURE);
+	}
+	return rtl_cycles(rtl);
+}
+
+static void report_cycles(void)
+{
+	static const uint32_t vocabs[] = {32000, 49152, 128256, 151936, VETO_VOCAB_MAX};
+	static const char *const formats[] = {
+		[VETO_KERNEL_FP32] = "fp32", [VETO_KERNEL_FP16] = "fp16", [VETO_KERNEL_BF16] = "bf16"};
+	struct rtl *rtl = rtl_new(at);
+
+	if (!rtl)
+		exit(EXIT_FAILURE);
+	rtl_set_pace(rtl, &hbm);
+	printf("The RTL twin of veto_score_logits, in clocks from start to done; memory answers after %u.\n"
+	       "Ideal: a beat of 64 bytes a clock.  Rows a second: of the second row, at %.0f MHz, were that reached.\n\n"
+	       "format   vocab   ideal  one row         2nd row          rising   rows/s\n",
+		hbm.latency_cycles, MHZ);
+	for (uint32_t f = 0; f < VETO_KERNEL_FORMATS; f++)
+		for (size_t v = 0; v < sizeof(vocabs) / sizeof(*vocabs); v++) {
+			const uint64_t ideal = row_bytes(vocabs[v], f) / 64;
+			const uint64_t one = count_cycles(rtl, vocabs[v], f, RANDOM, 1);
+			const uint64_t second = count_cycles(rtl, vocabs[v], f, RANDOM, 2) - one;
+			const uint64_t rising = count_cycles(rtl, vocabs[v], f, RISING, 1);
+
+			printf("%-6s  %6u  %6llu  %6llu (%4.1f%%)  %6llu (+%3.1f%%)  %6llu  %7.0f\n", formats[f],
+				vocabs[v], (unsigned long long)ideal, (unsigned long long)one,
+				100.0 * (double)ideal / (double)one, (unsigned long long)second,
+				100.0 * (double)(second - ideal) / (double)ideal, (unsigned long long)rising,
+				MHZ * 1e6 / (double)second);
+		}
+	rtl_free(rtl);
+}
+
+/* --- Resources --- */
+
+/* What a cell of Yosys's synth_xilinx takes; names may go on. */
+static const struct {
+	const char *cell;
+	uint32_t lut, ff, halves_of_bram36, uram, dsp;
+} costs[] = {
+	{"LUT6_2", 1, 0, 0, 0, 0},
+	{"LUT", 1, 0, 0, 0, 0},
+	{"INV", 1, 0, 0, 0, 0},
+	{"SRL", 1, 0, 0, 0, 0},
+	{"RAM64M8", 8, 0, 0, 0, 0},
+	{"RAM32M16", 8, 0, 0, 0, 0},
+	{"RAM64M", 4, 0, 0, 0, 0},
+	{"RAM32M", 4, 0, 0, 0, 0},
+	{"RAM256X1D", 8, 0, 0, 0, 0},
+	{"RAM128X1D", 4, 0, 0, 0, 0},
+	{"RAM64X1D", 2, 0, 0, 0, 0},
+	{"RAM32X1D", 2, 0, 0, 0, 0},
+	{"FD", 0, 1, 0, 0, 0},
+	{"RAMB36", 0, 0, 2, 0, 0},
+	{"RAMB18", 0, 0, 1, 0, 0},
+	{"URAM288", 0, 0, 0, 1, 0},
+	{"DSP48E2", 0, 0, 0, 0, 1},
+	/* Carries, wide multiplexers and buffers are no count of a data sheet. */
+	{"CARRY", 0, 0, 0, 0, 0},
+	{"MUXF", 0, 0, 0, 0, 0},
+	{"BUFG", 0, 0, 0, 0, 0},
+	{"IBUF", 0, 0, 0, 0, 0},
+	{"OBUF", 0, 0, 0, 0, 0},
+};
+
+static int read_cells(const cJSON *root, void *arg, char *why)
+{
+	const cJSON *design = cJSON_GetObjectItemCaseSensitive(root, "design");
+	const cJSON *cells = cJSON_GetObjectItemCaseSensitive(design, "num_cells_by_type"), *cell;
+	struct board_resources *out = arg;
+	uint32_t halves = 0;
+
+	if (!cells)
+		return param_fail(-1, why, "it lacks design.num_cells_by_type");
+	cJSON_ArrayForEach(cell, cells)
+	{
+		size_t i = 0;
+
+		while (i < sizeof(costs) / sizeof(*costs) &&
+			strncmp(cell->string, costs[i].cell, strlen(costs[i].cell)) != 0)
+			i++;
+		if (i == sizeof(costs) / sizeof(*costs))
+			return param_fail(-1, why, "nothing says what a cell '%s' takes", cell->string);
+		out->lut += costs[i].lut * (uint32_t)cell->valuedouble;
+		out->ff += costs[i].ff * (uint32_t)cell->valuedouble;
+		halves += costs[i].halves_of_bram36 * (uint32_t)cell->valuedouble;
+		out->uram += costs[i].uram * (uint32_t)cell->valuedouble;
+		out->dsp += costs[i].dsp * (uint32_t)cell->valuedouble;
+	}
+	out->bram36 = (halves + 1) / 2;
+	return 0;
+}
+
+static void print_share(uint32_t part, uint32_t whole) { printf("  %7u %4.1f%%", whole, 100.0 * part / whole); }
+
+static int report_resources(const char *kernels_path, const char *stat, char *const *boards, char *why)
+{
+	struct board_resources unit = {0};
+	struct kernels kernels;
+	int err = kernels_read(kernels_path, &kernels, why);
+
+	if (!err)
+		err = description_read(stat, read_cells, &unit, why);
+	if (err)
+		return err;
+	printf("\nOne unit of the twin by `yosys synth_xilinx -family xcup`, whose timing is not known, and its share of each\n"
+	       "board's part; the platform's shell takes some of that.\n\n"
+	       "             LUT             FF             BRAM36          URAM            DSP\n"
+	       "unit   %7u        %7u        %7u        %7u        %7u\n",
+		unit.lut, unit.ff, unit.bram36, unit.uram, unit.dsp);
+	for (; *boards; boards++) {
+		struct board board;
+
+		err = board_read(*boards, &kernels, &board, why);
+		if (err)
+			return err;
+		printf("%-5s", board.name);
+		print_share(unit.lut, board.resources.lut);
+		print_share(unit.ff, board.resources.ff);
+		print_share(unit.bram36, board.resources.bram36);
+		print_share(unit.uram, board.resources.uram);
+		print_share(unit.dsp, board.resources.dsp);
+		printf("\n");
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char why[VETO_WHY_MAX];
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: hw_report KERNELS.json STAT.json BOARD.json...\n");
+		return 2;
+	}
+	report_cycles();
+	if (report_resources(argv[1], argv[2], argv + 3, why)) {
+		fprintf(stderr, "hw_report: %s\n", why);
+		return 1;
+	}
+	return 0;
+}
