@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+/* A compute unit. */
 struct emulated_kernel {
 	const char *name;
 	uint64_t base; /* of its registers */

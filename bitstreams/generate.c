@@ -39,7 +39,7 @@ static void print_argument(const struct kernel *k, uint32_t index)
 static void print_header(const struct kernels *k)
 {
 	printf("/* Made from kernels.json. */\n#ifndef VETO_KERNELS_H\n#define VETO_KERNELS_H\n\n"
-	       "/* Where a kernel's registers lie in emulation; an argument's index in xrtKernelRun(), and the offset of "
+	       "/* Where the first unit's registers lie in emulation; an argument's index in xrtKernelRun(), and the offset of "
 	       "its register. */\n");
 	for (uint32_t i = 0; i < k->count; i++) {
 		printf("#define ");
@@ -77,8 +77,9 @@ static void print_glue(const struct kernels *k)
 		print_call(&k->kernel[i]);
 	printf("const struct emulated_kernel veto_emulated_kernels[] = {\n");
 	for (uint32_t i = 0; i < k->count; i++)
-		printf("\t{\"%s\", 0x%llxu, call_%s},\n", k->kernel[i].name, (unsigned long long)k->kernel[i].base,
-			k->kernel[i].name);
+		for (uint32_t u = 0; u < k->kernel[i].units; u++)
+			printf("\t{\"%s_%u\", 0x%llxu, call_%s},\n", k->kernel[i].name, u + 1,
+				(unsigned long long)k->kernel[i].base + u * KERNEL_CONTROL_BYTES, k->kernel[i].name);
 	printf("\t{0},\n};\n");
 }
 
@@ -147,9 +148,11 @@ static void print_kernel_metadata(const struct kernel *k)
 			a->name, a->is_buffer, i, a->is_buffer ? "m_axi_" : "s_axi_control",
 			a->is_buffer ? a->name : "", bytes, a->offset, bytes, a->is_buffer ? "void*" : "uint");
 	}
-	printf("          <instance name=\"%s_1\">\n            <addrRemap base=\"0x%llx\" range=\"0x%x\" "
-	       "port=\"s_axi_control\"/>\n          </instance>\n        </kernel>\n",
-		k->name, (unsigned long long)k->base, KERNEL_CONTROL_BYTES);
+	for (uint32_t u = 0; u < k->units; u++)
+		printf("          <instance name=\"%s_%u\">\n            <addrRemap base=\"0x%llx\" range=\"0x%x\" "
+		       "port=\"s_axi_control\"/>\n          </instance>\n",
+			k->name, u + 1, (unsigned long long)k->base + u * KERNEL_CONTROL_BYTES, KERNEL_CONTROL_BYTES);
+	printf("        </kernel>\n");
 }
 
 static void print_metadata(const struct kernels *k)

@@ -21,6 +21,16 @@ static bool read_text(const cJSON *object, const char *key, char *out, size_t by
 	return cJSON_IsString(item) && *item->valuestring && snprintf(out, bytes, "%s", item->valuestring) < (int)bytes;
 }
 
+static bool read_units(const cJSON *object, uint32_t *out)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "emulated_units");
+
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= 1 && item->valuedouble <= KERNEL_UNITS_MAX))
+		return false;
+	*out = (uint32_t)item->valuedouble;
+	return *out == item->valuedouble;
+}
+
 static int read_argument(const cJSON *object, struct kernel *kernel, uint32_t *offset, char *why)
 {
 	struct kernel_argument *a = &kernel->argument[kernel->arguments];
@@ -41,6 +51,7 @@ static int read_argument(const cJSON *object, struct kernel *kernel, uint32_t *o
 static int read_kernel(const cJSON *object, struct kernels *out, char *why)
 {
 	struct kernel *kernel = &out->kernel[out->count];
+	const struct kernel *before = out->count ? kernel - 1 : NULL;
 	uint32_t offset = FIRST_REGISTER;
 	const cJSON *argument;
 	int err = 0;
@@ -50,7 +61,10 @@ static int read_kernel(const cJSON *object, struct kernels *out, char *why)
 	if (!read_text(object, "name", kernel->name, sizeof(kernel->name)) ||
 		!read_text(object, "header", kernel->header, sizeof(kernel->header)))
 		return param_fail(-EINVAL, why, "kernel %u has no name, or no header", out->count);
-	kernel->base = FIRST_BASE + out->count * KERNEL_CONTROL_BYTES;
+	if (!read_units(object, &kernel->units))
+		return param_fail(-EINVAL, why, "%s: \"emulated_units\" is missing, or no whole number from 1 to %d",
+			kernel->name, KERNEL_UNITS_MAX);
+	kernel->base = before ? before->base + before->units * KERNEL_CONTROL_BYTES : FIRST_BASE;
 	cJSON_ArrayForEach(argument, cJSON_GetObjectItemCaseSensitive(object, "arguments"))
 	{
 		err = read_argument(argument, kernel, &offset, why);

@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 #define KERNELS_MAX 4
+#define KERNEL_UNITS_MAX 4
 #define KERNEL_ARGUMENTS_MAX 24
 #define KERNEL_PORT_BITS 512 /* a beat */
-#define KERNEL_CONTROL_BYTES 0x10000u /* of the address range that one kernel's registers take */
+#define KERNEL_CONTROL_BYTES 0x10000u /* of the address range that one unit's registers take */
 
 struct kernel_argument {
 	char name[32];
@@ -19,9 +20,10 @@ struct kernel_argument {
 };
 
 struct kernel {
-	char name[64]; /* its one compute unit is <name>_1 */
+	char name[64];
 	char header[64]; /* that declares it */
-	uint64_t base; /* of its registers */
+	uint32_t units; /* compute units in images for emulation: <name>_1 and so on */
+	uint64_t base; /* of the first one's registers; the others' follow */
 	uint32_t arguments;
 	struct kernel_argument argument[KERNEL_ARGUMENTS_MAX];
 };

@@ -55,27 +55,27 @@ struct memories {
 
 struct ips {
 	int32_t count, zero;
-	struct xclbin_ip ip[KERNELS_MAX];
+	struct xclbin_ip ip[KERNELS_MAX * KERNEL_UNITS_MAX];
 };
 
 struct connections {
 	int32_t count;
-	struct xclbin_connection connection[KERNELS_MAX * KERNEL_ARGUMENTS_MAX];
+	struct xclbin_connection connection[KERNELS_MAX * KERNEL_UNITS_MAX * KERNEL_ARGUMENTS_MAX];
 };
 
-static void describe(const struct kernels *k, struct ips *ips, struct connections *connections)
+/* A unit of a kernel, all of whose buffers lie in the one bank. */
+static void add_unit(const struct kernel *k, uint32_t unit, struct ips *ips, struct connections *connections)
 {
-	ips->count = (int32_t)k->count;
-	for (uint32_t i = 0; i < k->count; i++) {
-		ips->ip[i].type = IP_KERNEL;
-		ips->ip[i].base = k->kernel[i].base;
-		snprintf(ips->ip[i].name, sizeof(ips->ip[i].name), "%.29s:%.29s_1", k->kernel[i].name,
-			k->kernel[i].name);
-		for (uint32_t j = 0; j < k->kernel[i].arguments; j++)
-			if (k->kernel[i].argument[j].is_buffer)
-				connections->connection[connections->count++] =
-					(struct xclbin_connection){(int32_t)j, (int32_t)i, 0};
-	}
+	struct xclbin_ip *ip = &ips->ip[ips->count];
+
+	ip->type = IP_KERNEL;
+	ip->base = k->base + unit * KERNEL_CONTROL_BYTES;
+	snprintf(ip->name, sizeof(ip->name), "%.25s:%.25s_%u", k->name, k->name, unit + 1);
+	for (uint32_t i = 0; i < k->arguments; i++)
+		if (k->argument[i].is_buffer)
+			connections->connection[connections->count++] =
+				(struct xclbin_connection){(int32_t)i, ips->count, 0};
+	ips->count++;
 }
 
 /* Pack the code for hardware emulation. */
@@ -104,7 +104,9 @@ static int make(const struct kernels *k, uint16_t mode, const char *const *paths
 		return fail("can't read", metadata ? paths[1] : paths[0]);
 	if (mode == XCLBIN_HW_EMULATION && !(code = pack(code, &code_bytes)))
 		return fail("no memory to pack", paths[1]);
-	describe(k, &ips, &connections);
+	for (uint32_t i = 0; i < k->count; i++)
+		for (uint32_t u = 0; u < k->kernel[i].units; u++)
+			add_unit(&k->kernel[i], u, &ips, &connections);
 	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION);
 	const struct xclbin image = {
 		.mode = mode,

@@ -38,7 +38,7 @@ enum {
 
 enum { AP_START = 1, AP_DONE = 2, AP_IDLE = 4 };
 
-#define KERNELS_MAX 8
+#define UNITS_MAX 16
 #define REGISTER_BYTES 4096
 #define KERNEL_RANGE 0x10000u
 
@@ -60,7 +60,7 @@ static struct {
 	struct block *blocks;
 	void *code;
 	const struct emulated_kernel *kernels;
-	struct unit unit[KERNELS_MAX];
+	struct unit unit[UNITS_MAX];
 	const char *running; /* a kernel's name */
 	unsigned loads, writes, runs, reads;
 } model;
@@ -203,8 +203,8 @@ static void load(const char *path)
 	if (!model.kernels)
 		fail("'%s' holds no kernels", path);
 	for (size_t i = 0; model.kernels[i].name; i++)
-		if (i == KERNELS_MAX)
-			fail("'%s' holds more than %d kernels", path, KERNELS_MAX);
+		if (i == UNITS_MAX)
+			fail("'%s' holds more than %d units", path, UNITS_MAX);
 }
 
 /* The kernel whose registers lie there. */

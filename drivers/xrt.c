@@ -63,12 +63,12 @@ struct flight {
 	bool is_up;
 	uint32_t rows;
 	struct item item[LINK_LAUNCH_ROWS];
-	uint64_t deadline_ns;
 };
 
 struct xrt {
 	struct place place;
 	struct worker worker;
+	uint32_t units, slots;
 	int64_t deadline_ns;
 	int wake; /* eventfd: there is work, or the end */
 	pthread_t thread;
@@ -77,12 +77,14 @@ struct xrt {
 	uint32_t first, entries;
 	bool is_closing, is_lost;
 	/* the thread's own */
-	struct flight flight[LINK_SLOTS];
+	struct flight flight[LINK_SLOTS_MAX];
+	uint32_t flights; /* that are up */
+	uint64_t alive_ns; /* when one landed, or the first went up */
 };
 
 static struct link_slot *slot_of(struct xrt *xrt, uint32_t slot)
 {
-	return &((struct link_memory *)xrt->worker.memory)->slot[slot];
+	return (struct link_slot *)xrt->worker.memory + slot;
 }
 
 /* End the jobs at the front that are over.  The lock is held. */
@@ -152,7 +154,7 @@ static size_t fill(struct xrt *xrt, uint32_t index)
 /* Start launches while there are rows and free slots. */
 static int launch(struct xrt *xrt)
 {
-	for (uint32_t i = 0; i < LINK_SLOTS; i++) {
+	for (uint32_t i = 0; i < xrt->slots; i++) {
 		struct link_launch launch = {.slot = i};
 		struct flight *f = &xrt->flight[i];
 
@@ -167,7 +169,8 @@ static int launch(struct xrt *xrt)
 		if (worker_send(&xrt->worker, &launch, sizeof(launch)))
 			return -EPIPE;
 		f->is_up = true;
-		f->deadline_ns = clock_ns() + (uint64_t)xrt->deadline_ns;
+		if (xrt->flights++ == 0)
+			xrt->alive_ns = clock_ns();
 	}
 	return 0;
 }
@@ -205,7 +208,7 @@ static int land(struct xrt *xrt)
 	struct link_slot *slot;
 	struct flight *f;
 
-	if (worker_receive(&xrt->worker, &landed, sizeof(landed), 0) || landed.slot >= LINK_SLOTS ||
+	if (worker_receive(&xrt->worker, &landed, sizeof(landed), 0) || landed.slot >= xrt->slots ||
 		!xrt->flight[landed.slot].is_up || landed.status)
 		return -EIO;
 	slot = slot_of(xrt, landed.slot);
@@ -213,6 +216,8 @@ static int land(struct xrt *xrt)
 	if (check(slot, f))
 		return -EIO;
 	f->is_up = false;
+	xrt->flights--;
+	xrt->alive_ns = clock_ns();
 	pthread_mutex_lock(&xrt->lock);
 	for (uint32_t i = 0; i < f->rows; i++)
 		take_result(slot, f, i, landed.device_ns / f->rows);
@@ -221,17 +226,14 @@ static int land(struct xrt *xrt)
 	return 0;
 }
 
-/* Until the next deadline; -1: none. */
+/* Until the deadline; -1: none.  Launches wait for each other, so it is the next landing that has one. */
 static int wait_ms(const struct xrt *xrt)
 {
-	uint64_t now = clock_ns(), first = UINT64_MAX;
+	const uint64_t now = clock_ns(), end = xrt->alive_ns + (uint64_t)xrt->deadline_ns;
 
-	for (int i = 0; i < LINK_SLOTS; i++)
-		if (xrt->flight[i].is_up && xrt->flight[i].deadline_ns < first)
-			first = xrt->flight[i].deadline_ns;
-	if (first == UINT64_MAX)
+	if (xrt->flights == 0)
 		return -1;
-	return first > now ? (int)((first - now) / 1000000 + 1) : 0;
+	return end > now ? (int)((end - now) / 1000000 + 1) : 0;
 }
 
 /* Carry rows there and results back until the device closes (0) or is lost. */
@@ -327,12 +329,14 @@ static void xrt_close(struct driver *drv)
 static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
-	char seconds[24];
-	char *argv[] = {xrt->place.child, xrt->place.image, seconds, xrt->place.folder, NULL};
+	char seconds[24], units[12];
+	char *argv[] = {xrt->place.child, xrt->place.image, units, seconds, xrt->place.folder, NULL};
 	int err;
 
 	snprintf(seconds, sizeof(seconds), "%ld", deadline);
-	err = worker_start(argv, xrt->place.environment, xrt->place.folder, sizeof(struct link_memory), &xrt->worker);
+	snprintf(units, sizeof(units), "%u", xrt->units);
+	err = worker_start(
+		argv, xrt->place.environment, xrt->place.folder, link_memory_bytes(xrt->units), &xrt->worker);
 	if (err)
 		return param_fail(err, why, "xrt: can't start %s: %s", argv[0], strerror(-err));
 	err = worker_receive(&xrt->worker, &hello, sizeof(hello), xrt->deadline_ns);
@@ -349,7 +353,7 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 static int find_image(struct xrt *xrt, const struct veto_values *args, uint16_t mode, char *why)
 {
 	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
-	int err = image_check(given, mode, why);
+	int err = image_check(given, mode, &xrt->units, why);
 	char *whole = err ? NULL : realpath(given, NULL);
 
 	if (whole)
@@ -357,6 +361,9 @@ static int find_image(struct xrt *xrt, const struct veto_values *args, uint16_t 
 	else if (!err)
 		err = param_fail(-errno, why, "xrt: can't find '%s': %s", given, strerror(errno));
 	free(whole);
+	if (xrt->units > LINK_UNITS_MAX)
+		xrt->units = LINK_UNITS_MAX;
+	xrt->slots = xrt->units * LINK_SLOTS_A_UNIT;
 	return err;
 }
 

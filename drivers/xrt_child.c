@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; no run takes longer than
- * SECONDS.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
+/* veto-xrt IMAGE UNITS SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; it uses UNITS compute
+ * units of the image, and no run takes longer than SECONDS.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
  * a kill: none of that is the user's process. */
 #include "clock.h"
 #include "veto_kernels.h"
@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,14 @@ struct buffer {
 	void *memory;
 };
 
+/* A compute unit. */
 struct unit {
+	xrtKernelHandle kernel;
+	uint64_t landed_ns; /* when its last launch did */
+};
+
+struct slot {
+	struct unit *unit;
 	struct buffer rows, jobs, results;
 	xrtRunHandle run;
 	uint32_t rows_in_flight;
@@ -39,11 +47,11 @@ struct unit {
 
 static struct {
 	xrtDeviceHandle device;
-	xrtKernelHandle kernel;
-	struct unit unit[LINK_SLOTS];
-	struct link_memory *memory;
-	uint32_t flight[LINK_SLOTS], first, flights; /* slots whose runs are on their way: a ring */
-	uint64_t landed_ns; /* when the last one did */
+	uint32_t units, slots;
+	struct unit unit[LINK_UNITS_MAX];
+	struct slot slot[LINK_SLOTS_MAX];
+	struct link_slot *link; /* [slots] that the driver maps, too */
+	uint32_t flight[LINK_SLOTS_MAX], first, flights; /* slots whose runs are on their way: a ring */
 } card;
 
 /* XRT's functions say little: errno often stays 0. */
@@ -55,31 +63,43 @@ static int fail(char *text, const char *what)
 	return err ? -err : -EIO;
 }
 
-static int open_buffer(struct buffer *b, size_t bytes, int argument, char *text)
+/* In the memory that the unit's argument is connected to. */
+static int open_buffer(struct buffer *b, const struct unit *u, size_t bytes, int argument, char *text)
 {
 	errno = 0;
-	b->handle = xrtBOAlloc(card.device, bytes, 0, (unsigned)xrtKernelArgGroupId(card.kernel, argument));
+	b->handle = xrtBOAlloc(card.device, bytes, 0, (unsigned)xrtKernelArgGroupId(u->kernel, argument));
 	b->memory = b->handle ? xrtBOMap(b->handle) : NULL;
 	return b->memory ? 0 : fail(text, "xrtBOAlloc");
 }
 
-static int open_unit(struct unit *u, char *text)
+static int open_slot(struct slot *s, struct unit *u, char *text)
 {
-	int err = open_buffer(&u->rows, LINK_ROWS_BYTES, VETO_SCORE_LOGITS_ROWS, text);
+	int err = open_buffer(&s->rows, u, LINK_ROWS_BYTES, VETO_SCORE_LOGITS_ROWS, text);
 
 	if (!err)
-		err = open_buffer(&u->jobs, JOBS_BYTES, VETO_SCORE_LOGITS_JOBS, text);
+		err = open_buffer(&s->jobs, u, JOBS_BYTES, VETO_SCORE_LOGITS_JOBS, text);
 	if (!err)
-		err = open_buffer(&u->results, RESULTS_BYTES, VETO_SCORE_LOGITS_RESULTS, text);
+		err = open_buffer(&s->results, u, RESULTS_BYTES, VETO_SCORE_LOGITS_RESULTS, text);
 	if (err)
 		return err;
 	errno = 0;
-	u->run = xrtRunOpen(card.kernel);
-	if (!u->run || xrtRunSetArg(u->run, VETO_SCORE_LOGITS_ROWS, u->rows.handle) ||
-		xrtRunSetArg(u->run, VETO_SCORE_LOGITS_JOBS, u->jobs.handle) ||
-		xrtRunSetArg(u->run, VETO_SCORE_LOGITS_RESULTS, u->results.handle))
+	s->unit = u;
+	s->run = xrtRunOpen(u->kernel);
+	if (!s->run || xrtRunSetArg(s->run, VETO_SCORE_LOGITS_ROWS, s->rows.handle) ||
+		xrtRunSetArg(s->run, VETO_SCORE_LOGITS_JOBS, s->jobs.handle) ||
+		xrtRunSetArg(s->run, VETO_SCORE_LOGITS_RESULTS, s->results.handle))
 		return fail(text, "xrtRunOpen");
 	return 0;
+}
+
+static int open_unit(uint32_t index, const xuid_t uuid, char *text)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), LINK_KERNEL ":{" LINK_KERNEL "_%u}", index + 1);
+	errno = 0;
+	card.unit[index].kernel = xrtPLKernelOpen(card.device, uuid, name);
+	return card.unit[index].kernel ? 0 : fail(text, "xrtPLKernelOpen");
 }
 
 static int open_card(const char *image, char *text)
@@ -94,69 +114,68 @@ static int open_card(const char *image, char *text)
 	errno = 0;
 	if (xrtDeviceLoadXclbinFile(card.device, image) || xrtDeviceGetXclbinUUID(card.device, uuid))
 		return fail(text, "xrtDeviceLoadXclbinFile");
-	errno = 0;
-	card.kernel = xrtPLKernelOpen(card.device, uuid, LINK_KERNEL);
-	if (!card.kernel)
-		return fail(text, "xrtPLKernelOpen");
-	for (int i = 0; i < LINK_SLOTS && !err; i++)
-		err = open_unit(&card.unit[i], text);
+	for (uint32_t i = 0; i < card.units && !err; i++)
+		err = open_unit(i, uuid, text);
+	for (uint32_t i = 0; i < card.slots && !err; i++)
+		err = open_slot(&card.slot[i], &card.unit[i % card.units], text);
 	return err;
 }
 
 static void close_card(void)
 {
-	for (int i = 0; i < LINK_SLOTS; i++) {
-		xrtRunClose(card.unit[i].run);
-		xrtBOFree(card.unit[i].rows.handle);
-		xrtBOFree(card.unit[i].jobs.handle);
-		xrtBOFree(card.unit[i].results.handle);
+	for (uint32_t i = 0; i < card.slots; i++) {
+		xrtRunClose(card.slot[i].run);
+		xrtBOFree(card.slot[i].rows.handle);
+		xrtBOFree(card.slot[i].jobs.handle);
+		xrtBOFree(card.slot[i].results.handle);
 	}
-	xrtKernelClose(card.kernel);
+	for (uint32_t i = 0; i < card.units; i++)
+		xrtKernelClose(card.unit[i].kernel);
 	xrtDeviceClose(card.device);
 }
 
-static int copy_in(const struct unit *u, const struct link_slot *slot, const struct link_launch *launch, char *text)
+static int copy_in(const struct slot *s, const struct link_slot *link, const struct link_launch *launch, char *text)
 {
-	const size_t jobs_bytes = launch->rows * sizeof(*slot->job);
-	const size_t trailer = launch->rows * sizeof(*slot->result);
+	const size_t jobs_bytes = launch->rows * sizeof(*link->job);
+	const size_t trailer = launch->rows * sizeof(*link->result);
 
-	memcpy(u->rows.memory, slot->rows, launch->rows_bytes);
-	memcpy(u->jobs.memory, slot->job, jobs_bytes);
-	memset((char *)u->results.memory + trailer, 0, sizeof(slot->trailer));
+	memcpy(s->rows.memory, link->rows, launch->rows_bytes);
+	memcpy(s->jobs.memory, link->job, jobs_bytes);
+	memset((char *)s->results.memory + trailer, 0, sizeof(link->trailer));
 	errno = 0;
-	if (xrtBOSync(u->rows.handle, XCL_BO_SYNC_BO_TO_DEVICE, launch->rows_bytes, 0) ||
-		xrtBOSync(u->jobs.handle, XCL_BO_SYNC_BO_TO_DEVICE, jobs_bytes, 0) ||
-		xrtBOSync(u->results.handle, XCL_BO_SYNC_BO_TO_DEVICE, sizeof(slot->trailer), trailer))
+	if (xrtBOSync(s->rows.handle, XCL_BO_SYNC_BO_TO_DEVICE, launch->rows_bytes, 0) ||
+		xrtBOSync(s->jobs.handle, XCL_BO_SYNC_BO_TO_DEVICE, jobs_bytes, 0) ||
+		xrtBOSync(s->results.handle, XCL_BO_SYNC_BO_TO_DEVICE, sizeof(link->trailer), trailer))
 		return fail(text, "xrtBOSync");
 	return 0;
 }
 
-static int copy_out(const struct unit *u, struct link_slot *slot, uint32_t rows, char *text)
+static int copy_out(const struct slot *s, struct link_slot *link, uint32_t rows, char *text)
 {
-	const size_t bytes = rows * sizeof(*slot->result);
+	const size_t bytes = rows * sizeof(*link->result);
 
 	errno = 0;
-	if (xrtBOSync(u->results.handle, XCL_BO_SYNC_BO_FROM_DEVICE, bytes + sizeof(slot->trailer), 0))
+	if (xrtBOSync(s->results.handle, XCL_BO_SYNC_BO_FROM_DEVICE, bytes + sizeof(link->trailer), 0))
 		return fail(text, "xrtBOSync");
-	memcpy(slot->result, u->results.memory, bytes);
-	memcpy(&slot->trailer, (char *)u->results.memory + bytes, sizeof(slot->trailer));
+	memcpy(link->result, s->results.memory, bytes);
+	memcpy(&link->trailer, (char *)s->results.memory + bytes, sizeof(link->trailer));
 	return 0;
 }
 
 /* Copy a launch's rows to the card and start it behind those in flight. */
 static int start(const struct link_launch *launch, char *text)
 {
-	struct unit *u = &card.unit[launch->slot];
-	int err = copy_in(u, &card.memory->slot[launch->slot], launch, text);
+	struct slot *s = &card.slot[launch->slot];
+	int err = copy_in(s, &card.link[launch->slot], launch, text);
 
 	if (err)
 		return err;
 	errno = 0;
-	if (xrtRunSetArg(u->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(u->run))
+	if (xrtRunSetArg(s->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(s->run))
 		return fail(text, "xrtRunStart");
-	u->rows_in_flight = launch->rows;
-	u->start_ns = clock_ns();
-	card.flight[(card.first + card.flights++) % LINK_SLOTS] = launch->slot;
+	s->rows_in_flight = launch->rows;
+	s->start_ns = clock_ns();
+	card.flight[(card.first + card.flights++) % card.slots] = launch->slot;
 	return 0;
 }
 
@@ -164,24 +183,30 @@ static int start(const struct link_launch *launch, char *text)
 static struct link_landed land(void)
 {
 	struct link_landed landed = {.slot = card.flight[card.first]};
-	struct unit *u = &card.unit[landed.slot];
-	const uint64_t from = u->start_ns > card.landed_ns ? u->start_ns : card.landed_ns;
-	const int state = xrtRunWait(u->run);
+	struct slot *s = &card.slot[landed.slot];
+	const uint64_t from = s->start_ns > s->unit->landed_ns ? s->start_ns : s->unit->landed_ns;
+	const int state = xrtRunWait(s->run);
 
-	card.landed_ns = clock_ns();
-	card.first = (card.first + 1) % LINK_SLOTS;
+	s->unit->landed_ns = clock_ns();
+	card.first = (card.first + 1) % card.slots;
 	card.flights--;
-	landed.device_ns = card.landed_ns - from;
+	landed.device_ns = s->unit->landed_ns - from;
 	if (state != ERT_CMD_STATE_COMPLETED) {
 		landed.status = -EIO;
 		snprintf(landed.text, sizeof(landed.text), "the run ended in state %d", state);
 	} else {
-		landed.status = copy_out(u, &card.memory->slot[landed.slot], u->rows_in_flight, landed.text);
+		landed.status = copy_out(s, &card.link[landed.slot], s->rows_in_flight, landed.text);
 	}
 	return landed;
 }
 
-/* Carry launches until the driver closes the socket.  The rows of one are copied while another runs. */
+static bool is_oldest_done(void)
+{
+	return card.flights > 0 && xrtRunState(card.slot[card.flight[card.first]].run) == ERT_CMD_STATE_COMPLETED;
+}
+
+/* Carry launches until the driver closes the socket.  The rows of some are copied while others run; what is done does not
+ * wait for copies. */
 static void serve(unsigned seconds)
 {
 	struct link_launch launch;
@@ -189,10 +214,13 @@ static void serve(unsigned seconds)
 	ssize_t bytes;
 
 	for (;;) {
-		/* The driver has as many slots, so a launch comes only while there is room. */
-		bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
-		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
-			return;
+		bytes = -1;
+		if (!is_oldest_done()) {
+			/* The driver has as many slots, so a launch comes only while there is room. */
+			bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
+			if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
+				return;
+		}
 		alarm(seconds); /* nobody may be left to kill a run that hangs */
 		if (bytes == sizeof(launch)) {
 			landed = (struct link_landed){.slot = launch.slot};
@@ -212,21 +240,23 @@ int main(int argc, char **argv)
 {
 	struct link_hello hello = {.text = LINK_KERNEL};
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: veto-xrt IMAGE SECONDS FOLDER (started by veto's xrt: device)\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: veto-xrt IMAGE UNITS SECONDS FOLDER (started by veto's xrt: device)\n");
 		return 2;
 	}
+	card.units = (uint32_t)atoi(argv[2]);
+	card.slots = card.units * LINK_SLOTS_A_UNIT;
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
 	if (!freopen("/dev/null", "w", stdout)) /* hardware emulation's shim chats there; errors go to stderr */
 		return EXIT_FAILURE;
-	card.memory = mmap(NULL, sizeof(*card.memory), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
-	hello.status = card.memory == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
+	card.link = mmap(NULL, link_memory_bytes(card.units), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
+	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
 	if (send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
 		_exit(EXIT_FAILURE);
-	serve((unsigned)atoi(argv[2]));
+	serve((unsigned)atoi(argv[3]));
 	while (card.flights > 0)
 		land();
 	close_card();
-	folder_remove(argv[3]); /* the driver may be gone */
+	folder_remove(argv[4]); /* the driver may be gone */
 	return EXIT_SUCCESS;
 }

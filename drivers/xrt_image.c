@@ -10,23 +10,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Its compute units are named "kernel:unit". */
-static int check_kernel(const struct xclbin *image, const char *path, char *why)
+static bool is_unit(const struct xclbin_ip *ip) { return strncmp(ip->name, LINK_KERNEL ":", sizeof(LINK_KERNEL)) == 0; }
+
+static uint32_t count_units(const struct xclbin *image)
+{
+	struct xclbin_ip ip;
+	uint32_t units = 0;
+
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++)
+		units += is_unit(&ip);
+	return units;
+}
+
+static int fail_without_kernel(const struct xclbin *image, const char *path, char *why)
 {
 	char known[256] = "none";
 	struct xclbin_ip ip;
 	size_t used = 0;
 
-	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
-		if (strncmp(ip.name, LINK_KERNEL ":", sizeof(LINK_KERNEL)) == 0)
-			return 0;
-		if (used < sizeof(known))
-			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%.64s", i ? ", " : "", ip.name);
-	}
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip) && used < sizeof(known); i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%.64s", i ? ", " : "", ip.name);
 	return param_fail(-EINVAL, why, "xrt: %s: it has no kernel " LINK_KERNEL "; it has: %s", path, known);
 }
 
-static int check(const struct xclbin *image, const char *path, uint16_t mode, char *why)
+/* Its compute units are named "kernel:kernel_N"; the child opens them by that name. */
+static int check_kernel(const struct xclbin *image, const char *path, uint32_t *units, char *why)
+{
+	const uint32_t count = count_units(image);
+	struct xclbin_ip ip;
+
+	if (count == 0)
+		return fail_without_kernel(image, path, why);
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
+		uint32_t number = 0;
+		int end = 0;
+
+		if (!is_unit(&ip))
+			continue;
+		ip.name[sizeof(ip.name) - 1] = 0;
+		if (sscanf(ip.name, LINK_KERNEL ":" LINK_KERNEL "_%u%n", &number, &end) != 1 || ip.name[end] ||
+			number < 1 || number > count)
+			return param_fail(-EINVAL, why,
+				"xrt: %s: a unit is named '%.64s'; its units are to be named " LINK_KERNEL "_1 to _%u",
+				path, ip.name, count);
+	}
+	*units = count;
+	return 0;
+}
+
+static int check(const struct xclbin *image, const char *path, uint16_t mode, uint32_t *units, char *why)
 {
 	uint32_t contract, arithmetic;
 
@@ -42,10 +74,10 @@ static int check(const struct xclbin *image, const char *path, uint16_t mode, ch
 	if (arithmetic != VETO_FX1_VERSION)
 		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic is version %u, and %u is wanted", path,
 			arithmetic, VETO_FX1_VERSION);
-	return check_kernel(image, path, why);
+	return check_kernel(image, path, units, why);
 }
 
-int image_check(const char *path, uint16_t mode, char *why)
+int image_check(const char *path, uint16_t mode, uint32_t *units, char *why)
 {
 	struct xclbin image;
 	void *memory;
@@ -53,7 +85,7 @@ int image_check(const char *path, uint16_t mode, char *why)
 
 	if (err)
 		return err;
-	err = check(&image, path, mode, why);
+	err = check(&image, path, mode, units, why);
 	free(memory);
 	return err;
 }

@@ -7,7 +7,9 @@
 
 /* Look into the file before XRT does, which would not say what is wrong.
  *   -EINVAL  it can't be read, is no xclbin, is for another mode (enum xclbin_mode), follows another kernel contract or
- *            another version of the arithmetic, or lacks the kernel; `why` gives both values */
-int image_check(const char *path, uint16_t mode, char *why);
+ *            another version of the arithmetic, or lacks the kernel, or its units are not <kernel>_1 and so on; `why` gives
+ *            both values
+ * units: how many compute units of the kernel it has */
+int image_check(const char *path, uint16_t mode, uint32_t *units, char *why);
 
 #endif

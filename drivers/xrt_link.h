@@ -6,7 +6,9 @@
 #include "veto_hw.h"
 
 #define LINK_KERNEL "veto_score_logits"
-#define LINK_SLOTS 2 /* launches at a time */
+#define LINK_UNITS_MAX 16u /* compute units that are used */
+#define LINK_SLOTS_A_UNIT 2u /* launches at a time: the rows of one are copied while another runs */
+#define LINK_SLOTS_MAX (LINK_UNITS_MAX * LINK_SLOTS_A_UNIT)
 #define LINK_LAUNCH_ROWS 1024u
 #define LINK_ROWS_BYTES (16u << 20) /* of rows a launch; XRT's emulation can't copy 20 MiB at once */
 
@@ -17,9 +19,8 @@ struct link_slot {
 	struct veto_trailer trailer; /* copied from behind the last result */
 };
 
-struct link_memory {
-	struct link_slot slot[LINK_SLOTS];
-};
+/* The memory that both map is slot[units * LINK_SLOTS_A_UNIT].  Unit u runs the slots u, u + units, ... */
+static inline size_t link_memory_bytes(uint32_t units) { return units * LINK_SLOTS_A_UNIT * sizeof(struct link_slot); }
 
 #define LINK_TEXT_BYTES 256
 

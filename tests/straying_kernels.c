@@ -17,4 +17,4 @@ static const char *call(const unsigned char *registers, void *(*at)(uint64_t add
 	return NULL;
 }
 
-const struct emulated_kernel veto_emulated_kernels[] = {{"veto_score_logits", VETO_SCORE_LOGITS_BASE, call}, {0}};
+const struct emulated_kernel veto_emulated_kernels[] = {{"veto_score_logits_1", VETO_SCORE_LOGITS_BASE, call}, {0}};

@@ -159,9 +159,13 @@ static void a_description_with_gaps_is_refused(void **state)
 		{"{", "no JSON"},
 		{"{\"kernels\": []}", "there is no kernel in it"},
 		{"{\"kernels\": [{\"name\": \"a\"}]}", "kernel 0 has no name, or no header"},
-		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"arguments\": [{}]}]}",
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\"}]}",
+			"a: \"emulated_units\" is missing, or no whole number from 1 to 4"},
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 5}]}",
+			"a: \"emulated_units\""},
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 1, \"arguments\": [{}]}]}",
 			"a: argument 0 has no name"},
-		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"arguments\": [{\"name\": \"x\"}]}]}",
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 1, \"arguments\": [{\"name\": \"x\"}]}]}",
 			"a: x is neither buffer nor scalar"},
 	};
 	struct kernels k;

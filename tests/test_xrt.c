@@ -84,16 +84,20 @@ static void images_that_do_not_fit_are_refused(void **state)
 		uint16_t mode;
 		const char *versions, *unit, *why;
 	} bad[] = {
-		{XCLBIN_HW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:u",
+		{XCLBIN_HW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:veto_score_logits_1",
 			"for mode 4, and mode 5 is"},
-		{XCLBIN_HARDWARE, "veto contract 1 arithmetic 1", "veto_score_logits:u", "for mode 0, and mode 5 is"},
-		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:u", "does not state the versions"},
-		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:u",
+		{XCLBIN_HARDWARE, "veto contract 1 arithmetic 1", "veto_score_logits:veto_score_logits_1",
+			"for mode 0, and mode 5 is"},
+		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:veto_score_logits_1", "does not state the versions"},
+		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:veto_score_logits_1",
 			"follow contract 9, and 1 is"},
-		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 7", "veto_score_logits:u",
+		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 7", "veto_score_logits:veto_score_logits_1",
 			"arithmetic is version 7, and 1 is"},
 		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 1", "vadd:vadd_1",
 			"no kernel veto_score_logits; it has: vadd:vadd_1"},
+		{XCLBIN_SW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:veto_score_logits_2",
+			"a unit is named 'veto_score_logits:veto_score_logits_2'; its units are to be named "
+			"veto_score_logits_1 to _1"},
 	};
 	char path[] = "/tmp/veto_image.XXXXXX", uri[128], why[VETO_WHY_MAX];
 	struct veto_device *dev;

@@ -81,9 +81,37 @@ static void a_burst_that_leaves_its_buffer_ends_the_card(void **state)
 	}
 	hear_end(&hearing, text);
 	assert_int_equal(err, -EIO);
-	if (!strstr(text, "veto model: veto_score_logits: 128 bytes at 0x"))
+	if (!strstr(text, "veto model: veto_score_logits_1: 128 bytes at 0x"))
 		fail_msg("no word of the burst: '%s'", text);
 	assert_nothing_is_left();
+}
+
+/* Two launches: the second one goes to the second unit, whose fault names it. */
+static void launches_run_on_every_unit(void **state)
+{
+	enum { ROWS = 2048, COLS = 30 };
+	static const float many[ROWS * COLS];
+	struct veto_rows r = {.rows = ROWS, .cols = COLS, .stride_bytes = COLS * sizeof(*many), .data = many};
+	struct veto_results out = {0};
+	struct veto_device *dev;
+	char text[4096];
+
+	(void)state;
+	setenv("VETO_MODEL_FAULT", "stray:run:2", 1);
+	for (size_t i = 0; i < CARDS; i++) {
+		struct hearing hearing = hear();
+		int err = veto_device_open(cards[i], &dev, NULL);
+
+		if (err == 0) {
+			err = veto_device_score(dev, &r, &out);
+			veto_device_close(dev);
+		}
+		hear_end(&hearing, text);
+		assert_int_equal(err, -EIO);
+		if (!strstr(text, "veto model: veto_score_logits_2: "))
+			fail_msg("no word of the second unit: '%s'", text);
+	}
+	unsetenv("VETO_MODEL_FAULT");
 }
 
 /* A launch takes three copies to the card.  Together these last longer than the deadline, and each launch is in time. */
@@ -199,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
 		cmocka_unit_test(a_burst_that_leaves_its_buffer_ends_the_card),
+		cmocka_unit_test(launches_run_on_every_unit),
 		cmocka_unit_test(a_slow_link_is_no_hang),
 		cmocka_unit_test(a_link_too_slow_for_the_deadline_is_lost),
 		cmocka_unit_test(a_device_closes_with_a_card_that_hangs),
