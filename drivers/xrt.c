@@ -55,7 +55,7 @@ struct entry {
 
 struct item {
 	struct entry *entry;
-	uint32_t row;
+	uint32_t row, at; /* its place in the launch, in bytes */
 };
 
 /* A launch on its way. */
@@ -111,14 +111,16 @@ static void end_all(struct xrt *xrt, int status)
 
 static size_t row_bytes(const struct veto_rows *rows) { return rows->cols * veto_format_bytes(rows->format); }
 
-static size_t padded(size_t bytes) { return (bytes + sizeof(struct veto_beat) - 1) & ~(sizeof(struct veto_beat) - 1); }
+static uint32_t padded(size_t bytes)
+{
+	return (uint32_t)((bytes + sizeof(struct veto_beat) - 1) & ~(sizeof(struct veto_beat) - 1));
+}
 
-/* Copy a row into the launch, on a beat of its own. */
-static void pack(struct link_slot *slot, struct flight *f, struct entry *e, size_t at)
+/* Give a row a place in the launch, on a beat of its own. */
+static void plan(struct link_slot *slot, struct flight *f, struct entry *e, uint32_t at)
 {
 	const struct veto_rows *rows = &e->job->rows;
 
-	memcpy((char *)slot->rows + at, (const char *)rows->data + e->sent * rows->stride_bytes, row_bytes(rows));
 	slot->job[f->rows] = (struct veto_logits_job){
 		.offset_bytes = at,
 		.vocab = rows->cols,
@@ -126,29 +128,40 @@ static void pack(struct link_slot *slot, struct flight *f, struct entry *e, size
 		.k = e->job->top_entries,
 		.tag = f->rows,
 	};
-	f->item[f->rows++] = (struct item){e, e->sent++};
+	f->item[f->rows++] = (struct item){e, e->sent++, at};
 }
 
 /* Rows of queued jobs, as many as there is room for; bytes of them.  The lock is held. */
-static size_t fill(struct xrt *xrt, uint32_t index)
+static uint32_t fill(struct xrt *xrt, uint32_t index)
 {
 	struct link_slot *slot = slot_of(xrt, index);
 	struct flight *f = &xrt->flight[index];
-	size_t at = 0;
+	uint32_t at = 0;
 
 	f->rows = 0;
 	for (uint32_t i = 0; i < xrt->entries; i++) {
 		struct entry *e = &xrt->entry[(xrt->first + i) % DEPTH];
-		const size_t bytes = padded(row_bytes(&e->job->rows));
+		const uint32_t bytes = padded(row_bytes(&e->job->rows));
 
 		while (e->sent < e->job->rows.rows) {
 			if (f->rows == LINK_LAUNCH_ROWS || at + bytes > LINK_ROWS_BYTES)
 				return at;
-			pack(slot, f, e, at);
+			plan(slot, f, e, at);
 			at += bytes;
 		}
 	}
 	return at;
+}
+
+/* Only this thread ends jobs that have rows, so these stay where they are without the lock. */
+static void copy_rows(struct link_slot *slot, const struct flight *f)
+{
+	for (uint32_t i = 0; i < f->rows; i++) {
+		const struct veto_rows *rows = &f->item[i].entry->job->rows;
+
+		memcpy((char *)slot->rows + f->item[i].at,
+			(const char *)rows->data + f->item[i].row * rows->stride_bytes, row_bytes(rows));
+	}
 }
 
 /* Start launches while there are rows and free slots. */
@@ -166,6 +179,7 @@ static int launch(struct xrt *xrt)
 		launch.rows = f->rows;
 		if (f->rows == 0)
 			return 0;
+		copy_rows(slot_of(xrt, i), f);
 		if (worker_send(&xrt->worker, &launch, sizeof(launch)))
 			return -EPIPE;
 		f->is_up = true;
