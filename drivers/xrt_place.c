@@ -217,7 +217,7 @@ int place_make(struct place *p, uint16_t mode, char *why)
 	snprintf(p->folder, sizeof(p->folder), FOLDER, (long)getpid());
 	if (!mkdtemp(p->folder)) {
 		*p->folder = 0;
-		return param_fail(-errno, why, "xrt: can't make a folder in /tmp: %s", strerror(errno));
+		return param_fail(-errno, why, "xrt: can't make a folder in /tmp, where XRT has its sockets: %s", strerror(errno));
 	}
 	err = fill(p, parts.model);
 	if (!err)
