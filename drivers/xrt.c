@@ -5,6 +5,7 @@
 #include "param.h"
 #include "worker.h"
 #include "xclbin.h"
+#include "xrt_cards.h"
 #include "xrt_image.h"
 #include "xrt_link.h"
 #include "xrt_place.h"
@@ -22,18 +23,21 @@
 #define PATIENCE_NS 2000000000 /* for a child that closes its card */
 #define SECOND_NS 1000000000ll
 
-enum { PARAM_EMULATION, PARAM_DEADLINE, PARAM_XCLBIN };
+enum { PARAM_EMULATION, PARAM_INDEX, PARAM_DEADLINE, PARAM_XCLBIN };
 
-static const char *const emulations[] = {"sw", "hw", NULL};
-static const uint16_t modes[] = {XCLBIN_SW_EMULATION, XCLBIN_HW_EMULATION}; /* of each */
+static const char *const emulations[] = {"off", "sw", "hw", NULL};
+static const uint16_t modes[] = {XCLBIN_HARDWARE, XCLBIN_SW_EMULATION, XCLBIN_HW_EMULATION}; /* of each */
 
 static const struct veto_param xrt_params[] = {
 	[PARAM_EMULATION] = {.name = "emulation",
-		.help = "how the card is emulated; sw: kernels as gcc builds them; hw: as the card's registers and memory "
+		.help = "how the card is emulated; off: it is not; sw: kernels as gcc builds them; hw: as the card's registers and memory "
 			"ports see them",
 		.type = VETO_PARAM_CHOICE,
-		.choices = emulations,
-		.is_required = true},
+		.choices = emulations},
+	[PARAM_INDEX] = {.name = "index",
+		.help = "which card, in the order of PCI addresses",
+		.type = VETO_PARAM_COUNT,
+		.high = 255},
 	[PARAM_DEADLINE] = {.name = "deadline",
 		.help = "seconds that opening or a launch may take; then the device is lost",
 		.type = VETO_PARAM_COUNT,
@@ -68,6 +72,8 @@ struct flight {
 struct xrt {
 	struct place place;
 	struct worker worker;
+	uint16_t mode; /* enum xclbin_mode */
+	struct card card; /* if it is one */
 	uint32_t units, slots;
 	int64_t deadline_ns;
 	int wake; /* eventfd: there is work, or the end */
@@ -344,7 +350,8 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
 	char seconds[24], units[12];
-	char *argv[] = {xrt->place.child, xrt->place.image, units, seconds, xrt->place.folder, NULL};
+	char *argv[] = {xrt->place.child, xrt->place.image, units, seconds, xrt->place.folder,
+		xrt->mode == XCLBIN_HARDWARE ? xrt->card.address : NULL, NULL};
 	int err;
 
 	snprintf(seconds, sizeof(seconds), "%ld", deadline);
@@ -363,27 +370,48 @@ static int start_child(struct xrt *xrt, long deadline, char *why)
 	return 0;
 }
 
-/* The image given, or veto's own, as the child finds it in its own folder. */
-static int find_image(struct xrt *xrt, const struct veto_values *args, uint16_t mode, char *why)
+/* The card that the index names; an emulated one has none. */
+static int find_card(struct xrt *xrt, const struct veto_values *args, char *why)
+{
+	const uint32_t index = (uint32_t)args->value[PARAM_INDEX][0];
+	int err;
+
+	if (xrt->mode != XCLBIN_HARDWARE)
+		return index ? param_fail(-EINVAL, why, "xrt: index=%u is of a card, and emulation has one only", index)
+			     : 0;
+	err = cards_find(CARDS_SYSFS, index, &xrt->card, why);
+	if (!err && !args->count[PARAM_XCLBIN])
+		err = param_fail(-EINVAL, why,
+			"xrt: card %u (%s, %s) needs xclbin=FILE: an image that bitstreams/recipes/build.sh builds with "
+			"Vitis",
+			index, card_board(&xrt->card), xrt->card.platform);
+	return err;
+}
+
+/* The image given, or veto's own for emulation, as the child finds it in its own folder. */
+static int find_image(struct xrt *xrt, const struct veto_values *args, char *why)
 {
 	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
-	int err = image_check(given, mode, &xrt->units, why);
-	char *whole = err ? NULL : realpath(given, NULL);
+	struct image image = {.units = 0};
+	int err = image_check(given, xrt->mode, &image, why);
+	char *whole = NULL;
 
+	if (!err && xrt->mode == XCLBIN_HARDWARE)
+		err = card_check(&xrt->card, image.platform, given, why);
+	if (!err)
+		whole = realpath(given, NULL);
 	if (whole)
 		snprintf(xrt->place.image, sizeof(xrt->place.image), "%s", whole);
 	else if (!err)
 		err = param_fail(-errno, why, "xrt: can't find '%s': %s", given, strerror(errno));
 	free(whole);
-	if (xrt->units > LINK_UNITS_MAX)
-		xrt->units = LINK_UNITS_MAX;
+	xrt->units = image.units < LINK_UNITS_MAX ? image.units : LINK_UNITS_MAX;
 	xrt->slots = xrt->units * LINK_SLOTS_A_UNIT;
 	return err;
 }
 
 static int xrt_open(struct driver *drv, const struct veto_values *args, char *why)
 {
-	const uint16_t mode = modes[args->value[PARAM_EMULATION][0]];
 	struct xrt *xrt = calloc(1, sizeof(*xrt));
 	int err;
 
@@ -394,9 +422,12 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	xrt->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&xrt->lock, NULL);
 	drv->state = xrt;
-	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : place_make(&xrt->place, mode, why);
+	xrt->mode = modes[args->value[PARAM_EMULATION][0]];
+	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : find_card(xrt, args, why);
 	if (!err)
-		err = find_image(xrt, args, mode, why);
+		err = place_make(&xrt->place, xrt->mode, why);
+	if (!err)
+		err = find_image(xrt, args, why);
 	if (!err)
 		err = start_child(xrt, (long)args->value[PARAM_DEADLINE][0], why);
 	if (!err && pthread_create(&xrt->thread, NULL, run_thread, xrt))
@@ -413,8 +444,15 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 
 static void xrt_list(void (*found)(void *arg, const char *uri), void *arg)
 {
+	const uint32_t cards = cards_count(CARDS_SYSFS);
+	char uri[32];
+
 	found(arg, "xrt:emulation=sw");
 	found(arg, "xrt:emulation=hw");
+	for (uint32_t i = 0; i < cards; i++) {
+		snprintf(uri, sizeof(uri), "xrt:index=%u", i);
+		found(arg, uri);
+	}
 }
 
 const struct backend xrt_backend = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE UNITS SECONDS FOLDER: the process that XRT lives in, started by the xrt: driver; it uses UNITS compute
- * units of the image, and no run takes longer than SECONDS.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
+/* veto-xrt IMAGE UNITS SECONDS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver; it uses UNITS compute
+ * units of the image, and no run takes longer than SECONDS; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
  * a kill: none of that is the user's process. */
 #include "clock.h"
 #include "veto_kernels.h"
@@ -102,13 +102,13 @@ static int open_unit(uint32_t index, const xuid_t uuid, char *text)
 	return card.unit[index].kernel ? 0 : fail(text, "xrtPLKernelOpen");
 }
 
-static int open_card(const char *image, char *text)
+static int open_card(const char *image, const char *address, char *text)
 {
 	xuid_t uuid;
 	int err = 0;
 
 	errno = 0;
-	card.device = xrtDeviceOpen(0);
+	card.device = address ? xrtDeviceOpenByBDF(address) : xrtDeviceOpen(0);
 	if (!card.device)
 		return fail(text, "xrtDeviceOpen");
 	errno = 0;
@@ -240,8 +240,8 @@ int main(int argc, char **argv)
 {
 	struct link_hello hello = {.text = LINK_KERNEL};
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: veto-xrt IMAGE UNITS SECONDS FOLDER (started by veto's xrt: device)\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: veto-xrt IMAGE UNITS SECONDS FOLDER [CARD] (started by veto's xrt: device)\n");
 		return 2;
 	}
 	card.units = (uint32_t)atoi(argv[2]);
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
 	if (!freopen("/dev/null", "w", stdout)) /* hardware emulation's shim chats there; errors go to stderr */
 		return EXIT_FAILURE;
 	card.link = mmap(NULL, link_memory_bytes(card.units), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
-	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], hello.text);
+	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[5], hello.text);
 	if (send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
 		_exit(EXIT_FAILURE);
 	serve((unsigned)atoi(argv[3]));

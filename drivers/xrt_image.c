@@ -2,7 +2,6 @@
 /* Checks an image before it is loaded. */
 #include "xrt_image.h"
 #include "param.h"
-#include "xclbin.h"
 #include "xrt_link.h"
 
 #include <errno.h>
@@ -58,7 +57,7 @@ static int check_kernel(const struct xclbin *image, const char *path, uint32_t *
 	return 0;
 }
 
-static int check(const struct xclbin *image, const char *path, uint16_t mode, uint32_t *units, char *why)
+static int check(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why)
 {
 	uint32_t contract, arithmetic;
 
@@ -74,18 +73,22 @@ static int check(const struct xclbin *image, const char *path, uint16_t mode, ui
 	if (arithmetic != VETO_FX1_VERSION)
 		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic is version %u, and %u is wanted", path,
 			arithmetic, VETO_FX1_VERSION);
-	return check_kernel(image, path, units, why);
+	memcpy(out->platform, image->platform, sizeof(out->platform));
+	return check_kernel(image, path, &out->units, why);
 }
 
-int image_check(const char *path, uint16_t mode, uint32_t *units, char *why)
+int image_check(const char *path, uint16_t mode, struct image *out, char *why)
 {
 	struct xclbin image;
+	struct image found;
 	void *memory;
 	int err = xclbin_load(path, &image, &memory, why);
 
 	if (err)
 		return err;
-	err = check(&image, path, mode, units, why);
+	err = check(&image, path, mode, &found, why);
 	free(memory);
+	if (!err)
+		*out = found;
 	return err;
 }

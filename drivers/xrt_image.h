@@ -3,13 +3,18 @@
 #ifndef VETO_XRT_IMAGE_H
 #define VETO_XRT_IMAGE_H
 
-#include <stdint.h>
+#include "xclbin.h"
+
+struct image {
+	uint32_t units; /* compute units of the kernel */
+	char platform[XCLBIN_PLATFORM_BYTES];
+};
 
 /* Look into the file before XRT does, which would not say what is wrong.
  *   -EINVAL  it can't be read, is no xclbin, is for another mode (enum xclbin_mode), follows another kernel contract or
  *            another version of the arithmetic, or lacks the kernel, or its units are not <kernel>_1 and so on; `why` gives
  *            both values
- * units: how many compute units of the kernel it has */
-int image_check(const char *path, uint16_t mode, uint32_t *units, char *why);
+ */
+int image_check(const char *path, uint16_t mode, struct image *out, char *why);
 
 #endif

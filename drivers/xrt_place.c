@@ -108,13 +108,11 @@ static int make_link(const char *folder, const char *name, const char *target)
 	return symlink(target, path) ? -errno : 0;
 }
 
-static int fill(const struct place *p, const char *model)
+static int fill(const struct place *p, uint16_t mode, const char *model)
 {
 	static const char *const libraries[] = {"libxrt_core.so.2", "libxrt_swemu.so.2", "libxrt_hwemu.so.2"};
-	int err = make_folders(p->folder, MODEL_FOLDER);
+	int err = make_folders(p->folder, "xrt/lib");
 
-	if (!err)
-		err = make_folders(p->folder, "xrt/lib");
 	for (int i = 0; i < 3 && !err; i++) {
 		char target[PLACE_PATH_MAX], name[64];
 
@@ -122,6 +120,9 @@ static int fill(const struct place *p, const char *model)
 		snprintf(name, sizeof(name), "xrt/lib/%s", libraries[i]);
 		err = make_link(p->folder, name, target);
 	}
+	if (err || mode == XCLBIN_HARDWARE)
+		return err;
+	err = make_folders(p->folder, MODEL_FOLDER);
 	if (!err)
 		err = make_link(p->folder, MODEL_FOLDER "/genericpciemodel", model);
 	if (!err)
@@ -157,9 +158,16 @@ static bool is_set(const struct place *p, const char *entry)
 
 static int set_variables(struct place *p, uint16_t mode, const struct parts *parts)
 {
-	static const char *const paths[][2] = {{"XILINX_XRT", "/xrt"}, {"XILINX_VITIS", "/vitis"},
-		{"EMCONFIG_PATH", ""}, {"XRT_INI_PATH", "/xrt.ini"}, {"SDACCEL_EM_RUN_DIR", "/run"}};
-	int err = set_variable(p, "XCL_EMULATION_MODE", mode == XCLBIN_SW_EMULATION ? "sw_emu" : "hw_emu");
+	static const char *const paths[][2] = {{"XILINX_VITIS", "/vitis"}, {"EMCONFIG_PATH", ""},
+		{"XRT_INI_PATH", "/xrt.ini"}, {"SDACCEL_EM_RUN_DIR", "/run"}};
+	int err = 0;
+
+	/* Debian's XRT has no folder of its own, and looks into one.  A card may be that of another XRT. */
+	if (mode != XCLBIN_HARDWARE || !getenv("XILINX_XRT"))
+		err = set_path(p, "XILINX_XRT", "/xrt");
+	if (err || mode == XCLBIN_HARDWARE)
+		return err;
+	err = set_variable(p, "XCL_EMULATION_MODE", mode == XCLBIN_SW_EMULATION ? "sw_emu" : "hw_emu");
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths) && !err; i++)
 		err = set_path(p, paths[i][0], paths[i][1]);
@@ -170,9 +178,10 @@ static int set_variables(struct place *p, uint16_t mode, const struct parts *par
 	return err ? err : set_variable(p, "LD_PRELOAD", parts->guard);
 }
 
-/* This process's variables, and those that are set, which come first. */
+/* This process's variables, less the one that a card must not see, and those that are set, which come first. */
 static int make_environment(struct place *p)
 {
+	static const char emulation[] = "XCL_EMULATION_MODE=";
 	size_t count = 0, used = 0;
 
 	while (environ[count])
@@ -181,7 +190,7 @@ static int make_environment(struct place *p)
 	if (!p->environment)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		if (!is_set(p, environ[i]))
+		if (!is_set(p, environ[i]) && strncmp(environ[i], emulation, sizeof(emulation) - 1) != 0)
 			p->environment[used++] = environ[i];
 	for (int i = 0; p->variable[i]; i++)
 		p->environment[used++] = p->variable[i];
@@ -192,6 +201,10 @@ static int find_parts(struct place *p, uint16_t mode, struct parts *parts, char 
 {
 	const char *image = mode == XCLBIN_SW_EMULATION ? "veto-sw-emu.xclbin" : "veto-hw-emu.xclbin";
 
+	if (mode == XCLBIN_HARDWARE && !find_part("veto-xrt", p->child))
+		return param_fail(-ENODEV, why, "xrt: veto-xrt is missing: VETO_LIBEXEC can say where it is");
+	if (mode == XCLBIN_HARDWARE)
+		return 0;
 	if (!find_part("veto-xrt", p->child) || !find_part("veto-model", parts->model) ||
 		!find_part("veto-xrt-guard.so", parts->guard) || !find_part(image, p->image))
 		return param_fail(-ENODEV, why,
@@ -207,7 +220,7 @@ static int find_parts(struct place *p, uint16_t mode, struct parts *parts, char 
 
 int place_make(struct place *p, uint16_t mode, char *why)
 {
-	struct parts parts;
+	struct parts parts = {.model = ""};
 	int err;
 
 	*p = (struct place){.folder = ""};
@@ -217,9 +230,10 @@ int place_make(struct place *p, uint16_t mode, char *why)
 	snprintf(p->folder, sizeof(p->folder), FOLDER, (long)getpid());
 	if (!mkdtemp(p->folder)) {
 		*p->folder = 0;
-		return param_fail(-errno, why, "xrt: can't make a folder in /tmp, where XRT has its sockets: %s", strerror(errno));
+		return param_fail(-errno, why, "xrt: can't make a folder in /tmp, where XRT has its sockets: %s",
+			strerror(errno));
 	}
-	err = fill(p, parts.model);
+	err = fill(p, mode, parts.model);
 	if (!err)
 		err = set_variables(p, mode, &parts);
 	if (!err)

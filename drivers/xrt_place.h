@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where XRT's emulation finds what it wants: a folder of its own for each device. */
+/* Where XRT finds what it wants: a folder of its own for each device. */
 #ifndef VETO_XRT_PLACE_H
 #define VETO_XRT_PLACE_H
 
@@ -10,7 +10,7 @@
 
 struct place {
 	char folder[64]; /* its last part is also the USER whose sockets lie in it; "": none */
-	char child[PLACE_PATH_MAX], image[PLACE_PATH_MAX]; /* of veto-xrt, and of what the card loads */
+	char child[PLACE_PATH_MAX], image[PLACE_PATH_MAX]; /* of veto-xrt, and of what an emulated card loads */
 	char *variable[PLACE_VARIABLES + 1]; /* NAME=VALUE, set for the child */
 	char **environment; /* this process's with these; ends with NULL */
 };
