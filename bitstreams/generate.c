@@ -2,6 +2,7 @@
 /* Writes what follows from the description of the kernels:
  *   generate header KERNELS.json    register offsets, for hosts and models
  *   generate glue KERNELS.json      the kernels behind one call each, for the model
+ *   generate rtl-glue KERNELS.json  their RTL behind one call each
  *   generate verilog KERNELS.json   register offsets and what veto_hw.h says, for the RTL twin
  *   generate metadata KERNELS.json  EMBEDDED_METADATA of an xclbin
  *   generate link KERNELS.json BOARD.json  the board's configuration for v++ --link
@@ -67,6 +68,21 @@ static void print_call(const struct kernel *k)
 	printf(");\n\treturn NULL;\n}\n\n");
 }
 
+/* The units, each with its own registers; call_<kernel>() runs one. */
+static void print_units(const struct kernels *k, bool has_own_calls)
+{
+	printf("const struct emulated_kernel veto_emulated_kernels[] = {\n");
+	for (uint32_t i = 0; i < k->count; i++)
+		for (uint32_t u = 0; u < k->kernel[i].units; u++) {
+			printf("\t{\"%s_%u\", 0x%llxu, call_%s", k->kernel[i].name, u + 1,
+				(unsigned long long)k->kernel[i].base + u * KERNEL_CONTROL_BYTES, k->kernel[i].name);
+			if (has_own_calls)
+				printf("_%u", u + 1);
+			printf("},\n");
+		}
+	printf("\t{0},\n};\n");
+}
+
 static void print_glue(const struct kernels *k)
 {
 	printf("/* Made from kernels.json. */\n#include \"emulated.h\"\n");
@@ -75,12 +91,19 @@ static void print_glue(const struct kernels *k)
 	printf("\n#include <string.h>\n\n");
 	for (uint32_t i = 0; i < k->count; i++)
 		print_call(&k->kernel[i]);
-	printf("const struct emulated_kernel veto_emulated_kernels[] = {\n");
+	print_units(k, false);
+}
+
+/* Each unit is simulated for itself. */
+static void print_rtl_glue(const struct kernels *k)
+{
+	printf("/* Made from kernels.json. */\n#include \"emulated.h\"\n#include \"emulated_rtl.h\"\n\n");
 	for (uint32_t i = 0; i < k->count; i++)
 		for (uint32_t u = 0; u < k->kernel[i].units; u++)
-			printf("\t{\"%s_%u\", 0x%llxu, call_%s},\n", k->kernel[i].name, u + 1,
-				(unsigned long long)k->kernel[i].base + u * KERNEL_CONTROL_BYTES, k->kernel[i].name);
-	printf("\t{0},\n};\n");
+			printf("static const char *call_%s_%u(const unsigned char *registers, void *(*at)(uint64_t, uint64_t))\n"
+			       "{\n\tstatic struct rtl *rtl;\n\n\treturn emulated_rtl_call(&rtl, registers, at);\n}\n\n",
+				k->kernel[i].name, u + 1);
+	print_units(k, true);
 }
 
 /* A vector, entry 0 lowest. */
@@ -203,8 +226,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*print)(const struct kernels *k);
-	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"verilog", print_verilog},
-		{"metadata", print_metadata}};
+	} kinds[] = {{"header", print_header}, {"glue", print_glue}, {"rtl-glue", print_rtl_glue},
+		{"verilog", print_verilog}, {"metadata", print_metadata}};
 	struct kernels kernels;
 	struct board board;
 	char why[VETO_WHY_MAX];
@@ -224,6 +247,6 @@ int main(int argc, char **argv)
 		return fflush(stdout) || ferror(stdout) ? 1 : 0;
 	}
 	fprintf(stderr,
-		"usage: generate header|glue|verilog|metadata KERNELS.json\n       generate link KERNELS.json BOARD.json\n");
+		"usage: generate header|glue|rtl-glue|verilog|metadata KERNELS.json\n       generate link KERNELS.json BOARD.json\n");
 	return 2;
 }

@@ -39,14 +39,16 @@ enum {
 enum { AP_START = 1, AP_DONE = 2, AP_IDLE = 4 };
 
 #define UNITS_MAX 16
+#define BEAT_BYTES 64
 #define REGISTER_BYTES 4096
 #define KERNEL_RANGE 0x10000u
 
-/* A buffer of the card, between two pages that nothing may touch. */
+/* A buffer of the card, between two pages that nothing may touch.  Its last beat ends at the second. */
 struct block {
 	struct block *next;
 	uint64_t address, bytes;
-	char *memory;
+	char *memory, *map;
+	size_t map_bytes;
 };
 
 struct unit {
@@ -115,7 +117,7 @@ static void inject(const char *phase, unsigned times)
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-static size_t whole_pages(uint64_t bytes) { return (bytes + page_bytes() - 1) / page_bytes() * page_bytes(); }
+static size_t round_up(uint64_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 static struct block *find_block(uint64_t address)
 {
@@ -128,13 +130,13 @@ static struct block *find_block(uint64_t address)
 static void alloc_block(uint64_t address, uint64_t bytes)
 {
 	struct block *b = calloc(1, sizeof(*b));
-	const size_t inside = whole_pages(bytes);
-	char *map =
-		mmap(NULL, inside + 2 * page_bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const size_t page = page_bytes(), inside = round_up(bytes, page);
+	char *map = mmap(NULL, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (!b || map == MAP_FAILED || mprotect(map + page_bytes(), inside, PROT_READ | PROT_WRITE))
+	if (!b || map == MAP_FAILED || mprotect(map + page, inside, PROT_READ | PROT_WRITE))
 		fail("no memory for a buffer of %" PRIu64 " bytes", bytes);
-	*b = (struct block){model.blocks, address, bytes, map + page_bytes()};
+	*b = (struct block){model.blocks, address, bytes, map + page + inside - round_up(bytes, BEAT_BYTES), map,
+		inside + 2 * page};
 	model.blocks = b;
 }
 
@@ -146,7 +148,7 @@ static void free_block(uint64_t address)
 		if (b->address != address)
 			continue;
 		*at = b->next;
-		munmap(b->memory - page_bytes(), whole_pages(b->bytes) + 2 * page_bytes());
+		munmap(b->map, b->map_bytes);
 		free(b);
 		return;
 	}
@@ -169,7 +171,7 @@ static void *memory_at(uint64_t address, uint64_t bytes)
 
 	if (b && is_due("stray", "run", model.runs)) { /* a row that ends behind its buffer */
 		if (bytes == 0)
-			return b->memory + whole_pages(b->bytes) - 64;
+			return b->memory + round_up(b->bytes, BEAT_BYTES) - BEAT_BYTES;
 		address = b->address + b->bytes;
 	}
 	return memory_for(model.running, address, bytes);
@@ -183,7 +185,7 @@ static void see_fault(int signal, siginfo_t *info, void *context)
 	for (const struct block *b = model.blocks; b; b = b->next) {
 		const char *at = info->si_addr;
 
-		if (at >= b->memory - page_bytes() && at < b->memory + whole_pages(b->bytes) + page_bytes())
+		if (at >= b->map && at < b->map + b->map_bytes)
 			fail("%s: access at 0x%" PRIx64 ", outside the buffer of %" PRIu64 " bytes at 0x%" PRIx64,
 				model.running ? model.running : "model", b->address + (uint64_t)(at - b->memory),
 				b->bytes, b->address);
