@@ -62,7 +62,12 @@ static uint32_t walk(const char *root, uint32_t wanted, struct card *out)
 	return count;
 }
 
-uint32_t cards_count(const char *root) { return walk(root, UINT32_MAX, NULL); }
+uint32_t cards_count(const char *root)
+{
+	struct card none;
+
+	return walk(root, UINT32_MAX, &none);
+}
 
 int cards_find(const char *root, uint32_t index, struct card *out, char *why)
 {

@@ -133,7 +133,8 @@ static void parts_that_are_missing_are_named(void **state)
 
 static void without_unzip_there_is_no_hardware_emulation(void **state)
 {
-	char *path = strdup(getenv("PATH")), why[VETO_WHY_MAX];
+	const char *before = getenv("PATH");
+	char *path = strdup(before ? before : ""), why[VETO_WHY_MAX];
 	struct veto_device *dev;
 	int err;
 

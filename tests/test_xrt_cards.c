@@ -5,6 +5,7 @@
 #include "worker.h"
 #include "xclbin.h"
 #include "xrt_cards.h"
+#include "xrt_folder.h"
 #include "xrt_link.h"
 #include "xrt_place.h"
 
@@ -12,35 +13,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char root[] = "/tmp/veto_sysfs.XXXXXX";
 
 #define U50 "xilinx_u50_gen3x16_xdma_5_202210_1"
 
+static void make_file(const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	out = fopen(path, "we");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+}
+
+static void make_card(const char *address, const char *vendor, const char *ready, const char *platform)
+{
+	char folder[128], rom[192];
+
+	snprintf(folder, sizeof(folder), "%s/drivers/xocl/%s", root, address);
+	snprintf(rom, sizeof(rom), "%s/rom.u.1048576", folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(mkdir(rom, 0700), 0);
+	make_file(folder, "vendor", vendor);
+	make_file(folder, "ready", ready);
+	make_file(rom, "VBNV", platform);
+}
+
 static int make_root(void **state)
 {
-	static const char script[] =
-		"card() { d=%s/drivers/xocl/$1; mkdir -p $d/rom.u.1048576; echo $2 >$d/vendor; echo $3 >$d/ready; "
-		"echo $4 >$d/rom.u.1048576/VBNV; }; "
-		"card 0000:b3:00.1 0x10ee 1 " U50 "; card 0000:17:00.1 0x10ee 0x1 xilinx_u99_1; "
-		"card 0000:18:00.1 0x1234 1 other; card 0000:c0:00.1 0x10ee 0 " U50 "; touch %s/drivers/xocl/bind";
-	char command[sizeof(script) + 2 * sizeof(root)];
+	char folder[64];
 
 	(void)state;
-	if (!mkdtemp(root))
-		return -1;
-	snprintf(command, sizeof(command), script, root, root);
-	return system(command);
+	assert_non_null(mkdtemp(root));
+	snprintf(folder, sizeof(folder), "%s/drivers", root);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	snprintf(folder, sizeof(folder), "%s/drivers/xocl", root);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	make_file(folder, "bind", "");
+	make_card("0000:b3:00.1", "0x10ee\n", "1\n", U50 "\n");
+	make_card("0000:17:00.1", "0x10ee\n", "0x1\n", "xilinx_u99_1\n");
+	make_card("0000:18:00.1", "0x1234\n", "1\n", "other\n");
+	make_card("0000:c0:00.1", "0x10ee\n", "0\n", U50 "\n");
+	return 0;
 }
 
 static int remove_root(void **state)
 {
-	char command[64];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	return system(command);
+	folder_remove(root);
+	return 0;
 }
 
 static void cards_are_found_in_the_order_of_their_addresses(void **state)
