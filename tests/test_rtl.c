@@ -86,6 +86,28 @@ static void a_launch_of_too_many_rows_is_refused(void **state)
 	free(l.job);
 }
 
+static void *at(uint64_t address, uint64_t bytes)
+{
+	(void)bytes;
+	return (void *)(uintptr_t)address;
+}
+
+/* As drivers poll it: done until that was read. */
+static void the_control_register_says_done_once(void **state)
+{
+	enum { CONTROL = 0, DONE = 2, IDLE = 4, READY = 8 };
+	static struct veto_beat trailer __attribute__((aligned(64)));
+	struct rtl *rtl = rtl_new(at);
+
+	(void)state;
+	assert_non_null(rtl);
+	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
+	assert_null(rtl_launch(rtl, 0, 0, (uintptr_t)&trailer, 0));
+	assert_int_equal(rtl_read(rtl, CONTROL), DONE | IDLE | READY);
+	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
+	rtl_free(rtl);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -93,6 +115,7 @@ int main(void)
 		cmocka_unit_test(cycles_do_not_depend_on_logits),
 		cmocka_unit_test(an_error_of_the_memory_ends_in_the_trailer),
 		cmocka_unit_test(a_launch_of_too_many_rows_is_refused),
+		cmocka_unit_test(the_control_register_says_done_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

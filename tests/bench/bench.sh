@@ -17,7 +17,7 @@ echo "bench: rows of logits"
 if [ -x "$build/bin/bench_xrt" ]; then
 	echo
 	echo "bench: the way to the emulated card, which says nothing of a card's speed"
-	for device in cpu: xrt:emulation=sw; do
+	for device in cpu: xrt:emulation=sw xrt:emulation=hw; do
 		"$build/bin/bench_xrt" "$json" "$device"
 	done
 fi
