@@ -127,7 +127,7 @@ static void print_verilog(const struct kernels *k)
 			print_upper(k->kernel[i].argument[j].name);
 			printf(" 12'h%03x\n", k->kernel[i].argument[j].offset);
 		}
-#define PRINT(name, width) printf("`define " #name " %d'h%x\n", width, (uint32_t)name)
+#define PRINT(name, width) printf("`define " #name " %d'h%x\n", width, (uint32_t)(name))
 	PRINT(VETO_FX1_VERSION, 32);
 	PRINT(VETO_VOCAB_MAX, 32);
 	PRINT(VETO_TOP_MAX, 32);

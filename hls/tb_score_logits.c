@@ -80,7 +80,7 @@ static void short_rows_follow_the_longest(void **state)
 		uint32_t *row[SETS];
 
 		for (uint32_t i = 0; i < SETS; i++) {
-			row[i] = malloc(cols[i] * sizeof(float));
+			row[i] = malloc(cols[i] * sizeof(*row[i])); /* the widest format */
 			assert_non_null(row[i]);
 			sets[i] = (struct veto_rows){
 				.format = (enum veto_format)f, .rows = 1, .cols = cols[i], .data = row[i]};

@@ -43,6 +43,6 @@ v++ --link --target "$target" --config "$work/link.cfg" "${objects[@]}" -o "$wor
 version() { sed -n "s/^#define $1 \([0-9]*\)u.*/\1/p" "$here/hls/veto_hw.h"; }
 printf 'veto contract %u arithmetic %u' "$(version VETO_KERNEL_CONTRACT)" "$(version VETO_FX1_VERSION)" >"$work/versions"
 xclbinutil --force --input "$work/linked.xclbin" --add-section "USER_METADATA:RAW:$work/versions" --output "$out"
-(cd "$here" && sha256sum "board-configs/$1.json" hls/kernels.json hls/*.h hls/score_*.c) >"$out.sha256"
-(cd "$(dirname "$out")" && sha256sum "$(basename "$out")") >>"$out.sha256"
+out=$(realpath "$out")
+(cd "$here" && bitstreams/recipes/manifest.sh "$out" "board-configs/$1.json" hls/kernels.json hls/*.h hls/score_*.c)
 echo "build.sh: $out and $out.sha256"

@@ -13,6 +13,14 @@ cp "$rows" "$work/rows.npy"
 chmod -R a+rX "$work"
 installed=$work/prefix/bin/veto
 
+# What was built from what.
+for mode in $modes; do
+	manifest=$work/prefix/libexec/veto/veto-$mode-emu.xclbin.sha256
+	cases=$((cases + 2))
+	(cd "$SOURCE" && grep -v ' veto-' "$manifest" | sha256sum -c --quiet) || complain "$mode: the sources are not those of the manifest"
+	(cd "$work/prefix/libexec/veto" && grep ' veto-' "$manifest" | sha256sum -c --quiet) || complain "$mode: the image is not that of the manifest"
+done
+
 # start NAME COMMAND...: in the background; what it prints goes to a file of that name.
 start() {
 	local name=$1
