@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define FIRST_REGISTER 0x10u
-
 const char *emulated_rtl_call(
 	struct rtl **unit, const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes))
 {
@@ -14,7 +12,7 @@ const char *emulated_rtl_call(
 		*unit = rtl_new(at);
 	if (!*unit)
 		return "no memory for its simulation";
-	for (uint32_t offset = FIRST_REGISTER; offset <= VETO_SCORE_LOGITS_COUNT_REGISTER; offset += 4) {
+	for (uint32_t offset = VETO_SCORE_LOGITS_ROWS_REGISTER; offset <= VETO_SCORE_LOGITS_COUNT_REGISTER; offset += 4) {
 		uint32_t value;
 
 		memcpy(&value, registers + offset, sizeof(value));

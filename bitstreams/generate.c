@@ -24,17 +24,13 @@ static void print_upper(const char *text)
 		putchar(toupper((unsigned char)*text));
 }
 
-static void print_argument(const struct kernel *k, uint32_t index)
+/* The start of the definition of something of an argument. */
+static void print_define(const char *define, const struct kernel *k, const struct kernel_argument *a)
 {
-	printf("#define ");
+	printf("%s ", define);
 	print_upper(k->name);
 	printf("_");
-	print_upper(k->argument[index].name);
-	printf(" %u\n#define ", index);
-	print_upper(k->name);
-	printf("_");
-	print_upper(k->argument[index].name);
-	printf("_REGISTER 0x%02xu\n", k->argument[index].offset);
+	print_upper(a->name);
 }
 
 static void print_header(const struct kernels *k)
@@ -46,8 +42,14 @@ static void print_header(const struct kernels *k)
 		printf("#define ");
 		print_upper(k->kernel[i].name);
 		printf("_BASE 0x%llxu\n", (unsigned long long)k->kernel[i].base);
-		for (uint32_t j = 0; j < k->kernel[i].arguments; j++)
-			print_argument(&k->kernel[i], j);
+		for (uint32_t j = 0; j < k->kernel[i].arguments; j++) {
+			const struct kernel_argument *a = &k->kernel[i].argument[j];
+
+			print_define("#define", &k->kernel[i], a);
+			printf(" %u\n", j);
+			print_define("#define", &k->kernel[i], a);
+			printf("_REGISTER 0x%02xu\n", a->offset);
+		}
 	}
 	printf("\n#endif\n");
 }
@@ -121,10 +123,7 @@ static void print_verilog(const struct kernels *k)
 	printf("// Made from kernels.json and veto_hw.h.\n`ifndef VETO_HW_VH\n`define VETO_HW_VH\n");
 	for (uint32_t i = 0; i < k->count; i++)
 		for (uint32_t j = 0; j < k->kernel[i].arguments; j++) {
-			printf("`define ");
-			print_upper(k->kernel[i].name);
-			printf("_");
-			print_upper(k->kernel[i].argument[j].name);
+			print_define("`define", &k->kernel[i], &k->kernel[i].argument[j]);
 			printf(" 12'h%03x\n", k->kernel[i].argument[j].offset);
 		}
 #define PRINT(name, width) printf("`define " #name " %d'h%x\n", width, (uint32_t)(name))

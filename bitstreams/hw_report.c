@@ -9,6 +9,7 @@
 #include "veto_hw.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +17,7 @@
 #define MHZ 300.0 /* of the boards' configurations; that the twin reaches it is not shown */
 #define ROWS_MAX 2
 
-static const struct rtl_pace hbm = {.latency_cycles = 41}; /* 137 ns: a page miss of a U280's HBM, arXiv 2005.04324 */
-
 enum kind { RANDOM, RISING };
-
-static void *at(uint64_t address, uint64_t bytes)
-{
-	(void)bytes;
-	return (void *)(uintptr_t)address;
-}
 
 static size_t row_bytes(uint32_t vocab, uint32_t format)
 {
@@ -78,15 +71,14 @@ static void report_cycles(void)
 	static const uint32_t vocabs[] = {32000, 49152, 128256, 151936, VETO_VOCAB_MAX};
 	static const char *const formats[] = {
 		[VETO_KERNEL_FP32] = "fp32", [VETO_KERNEL_FP16] = "fp16", [VETO_KERNEL_BF16] = "bf16"};
-	struct rtl *rtl = rtl_new(at);
+	struct rtl *rtl = rtl_new(NULL);
 
 	if (!rtl)
 		exit(EXIT_FAILURE);
-	rtl_set_pace(rtl, &hbm);
-	printf("The RTL twin of veto_score_logits, in clocks from start to done; memory answers after %u.\n"
+	printf("The RTL twin of veto_score_logits, in clocks from start to done; memory answers after %d.\n"
 	       "Ideal: a beat of 64 bytes a clock.  Rows a second: of the second row, at %.0f MHz, were that reached.\n\n"
 	       "format   vocab   ideal  one row         2nd row          rising   rows/s\n",
-		hbm.latency_cycles, MHZ);
+		RTL_LATENCY_CYCLES, MHZ);
 	for (uint32_t f = 0; f < VETO_KERNEL_FORMATS; f++)
 		for (size_t v = 0; v < sizeof(vocabs) / sizeof(*vocabs); v++) {
 			const uint64_t ideal = row_bytes(vocabs[v], f) / 64;
@@ -110,7 +102,6 @@ static const struct {
 	const char *cell;
 	uint32_t lut, ff, halves_of_bram36, uram, dsp;
 } costs[] = {
-	{"LUT6_2", 1, 0, 0, 0, 0},
 	{"LUT", 1, 0, 0, 0, 0},
 	{"INV", 1, 0, 0, 0, 0},
 	{"SRL", 1, 0, 0, 0, 0},
@@ -143,7 +134,7 @@ static int read_cells(const cJSON *root, void *arg, char *why)
 	uint32_t halves = 0;
 
 	if (!cells)
-		return param_fail(-1, why, "it lacks design.num_cells_by_type");
+		return param_fail(-EINVAL, why, "it lacks design.num_cells_by_type");
 	cJSON_ArrayForEach(cell, cells)
 	{
 		size_t i = 0;
@@ -152,7 +143,7 @@ static int read_cells(const cJSON *root, void *arg, char *why)
 			strncmp(cell->string, costs[i].cell, strlen(costs[i].cell)) != 0)
 			i++;
 		if (i == sizeof(costs) / sizeof(*costs))
-			return param_fail(-1, why, "nothing says what a cell '%s' takes", cell->string);
+			return param_fail(-EINVAL, why, "nothing says what a cell '%s' takes", cell->string);
 		out->lut += costs[i].lut * (uint32_t)cell->valuedouble;
 		out->ff += costs[i].ff * (uint32_t)cell->valuedouble;
 		halves += costs[i].halves_of_bram36 * (uint32_t)cell->valuedouble;

@@ -285,6 +285,12 @@ uint64_t rtl_cycles(const struct rtl *rtl) { return rtl->ended - rtl->started; }
 
 void rtl_set_pace(struct rtl *rtl, const struct rtl_pace *pace) { rtl->pace = *pace; }
 
+static void *at_pointer(uint64_t address, uint64_t bytes)
+{
+	(void)bytes;
+	return (void *)(uintptr_t)address;
+}
+
 struct rtl *rtl_new(void *(*at)(uint64_t address, uint64_t bytes))
 {
 	struct rtl *rtl = calloc(1, sizeof(*rtl));
@@ -296,8 +302,8 @@ struct rtl *rtl_new(void *(*at)(uint64_t address, uint64_t bytes))
 		free(rtl);
 		return NULL;
 	}
-	rtl->at = at;
-	rtl->pace.latency_cycles = 41;
+	rtl->at = at ? at : at_pointer;
+	rtl->pace.latency_cycles = RTL_LATENCY_CYCLES;
 	rtl->rows.pins = &rtl->pins.rows;
 	rtl->jobs.pins = &rtl->pins.jobs;
 	rtl->results.pins = &rtl->pins.results;

@@ -16,12 +16,16 @@ struct rtl_pace {
 	uint32_t failing_reads, failing_writes; /* the n-th burst is answered with an error; 0: none */
 };
 
+/* Of memory whose pace was not set: 137 ns at 300 MHz, an assumption of the order that arXiv 2005.04324 measures of an HBM. */
+#define RTL_LATENCY_CYCLES 41
+
 /* Made, and out of reset.
- * at() gives the memory behind a burst, which lies inside one buffer; it does not return where there is none. */
+ * at() gives the memory behind a burst, which lies inside one buffer; it does not return where there is none.  NULL:
+ * addresses are this process's own. */
 struct rtl *rtl_new(void *(*at)(uint64_t address, uint64_t bytes));
 void rtl_free(struct rtl *rtl);
 
-/* For the launches that follow.  Before the first: 64 cycles, no gaps. */
+/* For the launches that follow; at first RTL_LATENCY_CYCLES, and no gaps. */
 void rtl_set_pace(struct rtl *rtl, const struct rtl_pace *pace);
 
 /* A register of s_axi_control. */

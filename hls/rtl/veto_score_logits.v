@@ -93,7 +93,7 @@ module veto_score_logits (
 	localparam [1:0] IDLE = 0, JOBS = 1, TRAILER = 2, ANSWERS = 3;
 	reg [1:0] state;
 	reg [31:0] error;
-	reg [31:0] jobs_taken, rows_begun, rows_written;
+	reg [31:0] jobs_taken, rows_begun;
 	reg wants_jobs;
 	wire is_bad_count = count > `VETO_LAUNCH_ROWS_MAX;
 
@@ -316,7 +316,6 @@ module veto_score_logits (
 				error <= is_bad_count ? `VETO_KERNEL_BAD_COUNT : 0;
 				jobs_taken <= 0;
 				rows_begun <= 0;
-				rows_written <= 0;
 				part <= 0;
 				address <= results;
 			end
@@ -327,8 +326,6 @@ module veto_score_logits (
 					jobs_taken <= jobs_taken + 1;
 				if (begins)
 					rows_begun <= rows_begun + 1;
-				if (row_written)
-					rows_written <= rows_written + 1;
 				if (error == 0 && ((job_goes && job_failed) || has_read_failed))
 					error <= `VETO_KERNEL_BAD_BUS;
 				else if (error == 0 && job_goes && !is_good)
@@ -337,7 +334,7 @@ module veto_score_logits (
 					part <= part == 3'd4 ? 0 : part + 1;
 					address <= address + 64;
 				end
-				if (jobs_taken == count && rows_written == rows_begun)
+				if (jobs_taken == count && unwritten == 0)
 					state <= TRAILER;
 			end
 			TRAILER: if (writer_ready)
