@@ -85,7 +85,7 @@ struct xrt {
 	/* the thread's own */
 	struct flight flight[LINK_SLOTS_MAX];
 	uint32_t flights; /* that are up */
-	uint64_t alive_ns; /* when one landed, or the first went up */
+	uint64_t alive_ns; /* when the first went up, or one was started or landed */
 };
 
 static struct link_slot *slot_of(struct xrt *xrt, uint32_t slot)
@@ -222,31 +222,35 @@ static void take_result(const struct link_slot *slot, const struct flight *f, ui
 	e->device_ns += device_ns;
 }
 
-static int land(struct xrt *xrt)
+static int land(struct xrt *xrt, const struct link_report *report)
 {
-	struct link_landed landed;
-	struct link_slot *slot;
-	struct flight *f;
+	struct link_slot *slot = slot_of(xrt, report->slot);
+	struct flight *f = &xrt->flight[report->slot];
 
-	if (worker_receive(&xrt->worker, &landed, sizeof(landed), 0) || landed.slot >= xrt->slots ||
-		!xrt->flight[landed.slot].is_up || landed.status)
-		return -EIO;
-	slot = slot_of(xrt, landed.slot);
-	f = &xrt->flight[landed.slot];
 	if (check(slot, f))
 		return -EIO;
 	f->is_up = false;
 	xrt->flights--;
-	xrt->alive_ns = clock_ns();
 	pthread_mutex_lock(&xrt->lock);
 	for (uint32_t i = 0; i < f->rows; i++)
-		take_result(slot, f, i, landed.device_ns / f->rows);
+		take_result(slot, f, i, report->device_ns / f->rows);
 	end_landed(xrt);
 	pthread_mutex_unlock(&xrt->lock);
 	return 0;
 }
 
-/* Until the deadline; -1: none.  Launches wait for each other, so it is the next landing that has one. */
+static int hear(struct xrt *xrt)
+{
+	struct link_report report;
+
+	if (worker_receive(&xrt->worker, &report, sizeof(report), 0) || report.slot >= xrt->slots ||
+		!xrt->flight[report.slot].is_up || report.status)
+		return -EIO;
+	xrt->alive_ns = clock_ns();
+	return report.is_over ? land(xrt, &report) : 0;
+}
+
+/* Until the deadline; -1: none.  Launches wait for each other, so each step of one has it for itself. */
 static int wait_ms(const struct xrt *xrt)
 {
 	const uint64_t now = clock_ns(), end = xrt->alive_ns + (uint64_t)xrt->deadline_ns;
@@ -278,7 +282,7 @@ static int carry(struct xrt *xrt)
 		pthread_mutex_unlock(&xrt->lock);
 		if (is_closing)
 			return 0;
-		if (p[0].revents && land(xrt))
+		if (p[0].revents && hear(xrt))
 			return -EIO;
 	}
 }

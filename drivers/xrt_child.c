@@ -180,58 +180,47 @@ static int start(const struct link_launch *launch, char *text)
 }
 
 /* Wait for the oldest launch in flight, and fetch its results. */
-static struct link_landed land(void)
+static struct link_report land(void)
 {
-	struct link_landed landed = {.slot = card.flight[card.first]};
-	struct slot *s = &card.slot[landed.slot];
+	struct link_report report = {.slot = card.flight[card.first], .is_over = true};
+	struct slot *s = &card.slot[report.slot];
 	const uint64_t from = s->start_ns > s->unit->landed_ns ? s->start_ns : s->unit->landed_ns;
 	const int state = xrtRunWait(s->run);
 
 	s->unit->landed_ns = clock_ns();
 	card.first = (card.first + 1) % card.slots;
 	card.flights--;
-	landed.device_ns = s->unit->landed_ns - from;
+	report.device_ns = s->unit->landed_ns - from;
 	if (state != ERT_CMD_STATE_COMPLETED) {
-		landed.status = -EIO;
-		snprintf(landed.text, sizeof(landed.text), "the run ended in state %d", state);
+		report.status = -EIO;
+		snprintf(report.text, sizeof(report.text), "the run ended in state %d", state);
 	} else {
-		landed.status = copy_out(s, &card.link[landed.slot], s->rows_in_flight, landed.text);
+		report.status = copy_out(s, &card.link[report.slot], s->rows_in_flight, report.text);
 	}
-	return landed;
+	return report;
 }
 
-static bool is_oldest_done(void)
-{
-	return card.flights > 0 && xrtRunState(card.slot[card.flight[card.first]].run) == ERT_CMD_STATE_COMPLETED;
-}
-
-/* Carry launches until the driver closes the socket.  The rows of some are copied while others run; what is done does not
- * wait for copies. */
+/* Carry launches until the driver closes the socket.  The rows of some are copied while others run. */
 static void serve(unsigned seconds)
 {
 	struct link_launch launch;
-	struct link_landed landed;
+	struct link_report report;
 	ssize_t bytes;
 
 	for (;;) {
-		bytes = -1;
-		if (!is_oldest_done()) {
-			/* The driver has as many slots, so a launch comes only while there is room. */
-			bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
-			if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
-				return;
-		}
+		/* The driver has as many slots, so a launch comes only while there is room. */
+		bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
+		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
+			return;
 		alarm(seconds); /* nobody may be left to kill a run that hangs */
 		if (bytes == sizeof(launch)) {
-			landed = (struct link_landed){.slot = launch.slot};
-			landed.status = start(&launch, landed.text);
-			if (landed.status == 0)
-				continue;
+			report = (struct link_report){.slot = launch.slot};
+			report.status = start(&launch, report.text);
 		} else {
-			landed = land();
+			report = land();
 		}
 		alarm(card.flights > 0 ? seconds : 0);
-		if (send(WORKER_SOCKET_FD, &landed, sizeof(landed), MSG_NOSIGNAL) != sizeof(landed))
+		if (send(WORKER_SOCKET_FD, &report, sizeof(report), MSG_NOSIGNAL) != sizeof(report))
 			return;
 	}
 }

@@ -35,10 +35,11 @@ struct link_launch {
 	uint64_t rows_bytes; /* whole beats */
 };
 
-/* The answer to a launch. */
-struct link_landed {
+/* The answers to a launch: when its rows are on the card and it is started, and at its end. */
+struct link_report {
 	uint32_t slot;
 	int32_t status;
+	uint32_t is_over;
 	uint64_t device_ns;
 	char text[LINK_TEXT_BYTES]; /* with a status: what went wrong */
 };
