@@ -12,7 +12,8 @@ const char *emulated_rtl_call(
 		*unit = rtl_new(at);
 	if (!*unit)
 		return "no memory for its simulation";
-	for (uint32_t offset = VETO_SCORE_LOGITS_ROWS_REGISTER; offset <= VETO_SCORE_LOGITS_COUNT_REGISTER; offset += 4) {
+	for (uint32_t offset = VETO_SCORE_LOGITS_ROWS_REGISTER; offset <= VETO_SCORE_LOGITS_COUNT_REGISTER;
+		offset += 4) {
 		uint32_t value;
 
 		memcpy(&value, registers + offset, sizeof(value));
