@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is the RTL twin's own: its cycles, and answers of the memory that are errors. */
+/* What is the RTL twin's own: its cycles, answers of the memory that are errors, and its registers and ports. */
 #include "check.h"
+#include "kernels.h"
 #include "launch.h"
 #include "rows.h"
 #include "rtl_kernel.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define COLS 151936u
 
@@ -102,6 +105,77 @@ static void the_control_register_says_done_once(void **state)
 	rtl_free(rtl);
 }
 
+static void registers_are_where_the_description_has_them(void **state)
+{
+	enum { FIRST = 0x10, END = 0x100 };
+	static struct kernels k;
+	uint32_t expected[END / 4] = {0};
+	struct rtl *rtl = rtl_new(NULL);
+
+	(void)state;
+	assert_non_null(rtl);
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
+	for (uint32_t i = 0; i < k.kernel[0].arguments; i++) {
+		const struct kernel_argument *a = &k.kernel[0].argument[i];
+
+		for (uint32_t at = a->offset; at < a->offset + (a->is_buffer ? 8 : 4); at += 4)
+			expected[at / 4] = ~at;
+	}
+	for (uint32_t at = FIRST; at < END; at += 4)
+		rtl_write(rtl, at, ~at);
+	for (uint32_t at = FIRST; at < END; at += 4)
+		assert_int_equal(rtl_read(rtl, at), expected[at / 4]);
+	rtl_free(rtl);
+}
+
+/* A text of the source folder, which lives until the next call. */
+static const char *source(const char *name)
+{
+	static char text[1 << 16];
+	char path[512];
+	size_t bytes;
+	FILE *f;
+
+	snprintf(path, sizeof(path), VETO_TESTS_DIR "/../hls/%s", name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	bytes = fread(text, 1, sizeof(text) - 1, f);
+	assert_true(bytes > 0 && bytes < sizeof(text) - 1);
+	text[bytes] = 0;
+	fclose(f);
+	return text;
+}
+
+/* Every place where `text` speaks of a port is one of the described ones, and each of those is found. */
+static void check_ports(const char *text, const char *before, const char *after, const struct kernel *k)
+{
+	uint32_t found = 0;
+
+	for (const char *at = strstr(text, before); at; at = strstr(at, before)) {
+		uint32_t i = 0;
+
+		at += strlen(before);
+		while (i < k->arguments && (strncmp(at, k->argument[i].name, strlen(k->argument[i].name)) != 0 ||
+						   !strchr(after, at[strlen(k->argument[i].name)])))
+			i++;
+		if (i == k->arguments || !k->argument[i].is_buffer)
+			fail_msg("not a port in the description: %s%.20s", before, at);
+		found |= 1u << i;
+	}
+	for (uint32_t i = 0; i < k->arguments; i++)
+		assert_int_equal(found >> i & 1, k->argument[i].is_buffer);
+}
+
+static void ports_are_those_of_the_description(void **state)
+{
+	static struct kernels k;
+
+	(void)state;
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
+	check_ports(source("rtl/veto_score_logits.v"), "m_axi_", "_", &k.kernel[0]);
+	check_ports(source("score_logits.c"), "bundle = ", " \n", &k.kernel[0]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -110,6 +184,8 @@ int main(void)
 		cmocka_unit_test(an_error_of_the_memory_ends_in_the_trailer),
 		cmocka_unit_test(a_launch_of_too_many_rows_is_refused),
 		cmocka_unit_test(the_control_register_says_done_once),
+		cmocka_unit_test(registers_are_where_the_description_has_them),
+		cmocka_unit_test(ports_are_those_of_the_description),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
