@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The facts that hosts and kernels share: limits, records, versions and tables of the arithmetic FX1. */
+/* The facts that hosts and kernels share: limits, records, versions and tables of the arithmetics FX1 and HX1. */
 #ifndef VETO_HW_H
 #define VETO_HW_H
 
@@ -46,6 +46,26 @@ struct veto_chunk {
 	uint64_t s; /* Q31 */
 	uint64_t t; /* Q47 */
 	uint64_t zero[2];
+};
+
+/* --- Hidden states: the arithmetic HX1 --- */
+
+#define VETO_HX1_VERSION 1u
+
+#define VETO_STATE_MAX 16384u /* values of a state, and of what lies between two layers */
+#define VETO_HEAD_LAYERS_MAX 2u
+#define VETO_HEAD_OUTPUTS_MAX 64u
+#define VETO_STATES_MAX 16u /* that share a pass over a head's weights */
+#define VETO_WEIGHT_SH_MIN (-64)
+#define VETO_WEIGHT_SH_MAX 127
+
+enum veto_weight_format { VETO_INT8, VETO_INT16 };
+
+/* Of a row of weights: each is w * mant * 2^-sh. */
+struct veto_weight_scale {
+	uint16_t mant; /* 2^15 to 2^16 - 1 */
+	int16_t sh;
+	int32_t bias; /* Q16 */
 };
 
 /* --- Between host and kernels: everything is a number of 64-byte beats, little-endian, on a 64-byte boundary --- */

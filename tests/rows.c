@@ -38,6 +38,16 @@ uint64_t dice_next(struct dice *dice)
 
 uint32_t dice_below(struct dice *dice, uint32_t n) { return (uint32_t)((dice_next(dice) >> 32) * n >> 32); }
 
+float dice_unit(struct dice *dice) { return (float)(dice_next(dice) >> 40) * 0x1p-24f; }
+
+float dice_normal(struct dice *dice)
+{
+	uint64_t r = dice_next(dice);
+	float sum = (float)(r & 0xffff) + (float)(r >> 16 & 0xffff) + (float)(r >> 32 & 0xffff) + (float)(r >> 48);
+
+	return (sum * 0x1p-16f - 2) * 1.7320508f;
+}
+
 /* What a row is made from. */
 struct maker {
 	struct dice dice;
@@ -45,24 +55,12 @@ struct maker {
 	float value; /* one value */
 };
 
-/* 0 to 1. */
-static float uniform(struct maker *m) { return (float)(dice_next(&m->dice) >> 40) * 0x1p-24f; }
-
-/* Standard normal, nearly: the sum of four uniform numbers. */
-static float normal(struct maker *m)
-{
-	uint64_t r = dice_next(&m->dice);
-	float sum = (float)(r & 0xffff) + (float)(r >> 16 & 0xffff) + (float)(r >> 32 & 0xffff) + (float)(r >> 48);
-
-	return (sum * 0x1p-16f - 2) * 1.7320508f;
-}
-
-static float model(struct maker *m, uint32_t i) { return 2.5f * normal(m) + (i == m->chosen ? 12 : 0); }
+static float model(struct maker *m, uint32_t i) { return 2.5f * dice_normal(&m->dice) + (i == m->chosen ? 12 : 0); }
 
 static float wide(struct maker *m, uint32_t i)
 {
 	(void)i;
-	return 1024 * uniform(m) - 512;
+	return 1024 * dice_unit(&m->dice) - 512;
 }
 
 static float wider(struct maker *m, uint32_t i) { return 2 * wide(m, i); }
@@ -77,7 +75,7 @@ static float needle(struct maker *m, uint32_t i)
 	static const float strange[] = {
 		NAN, -NAN, INFINITY, -INFINITY, 1024, -1024, 1025, -1032, 3e4f, -1e4f, 800, -800, -0.0f};
 
-	return i == m->chosen ? pick(m, strange, sizeof(strange)) : 2.5f * normal(m);
+	return i == m->chosen ? pick(m, strange, sizeof(strange)) : 2.5f * dice_normal(&m->dice);
 }
 
 static float masked_half(struct maker *m, uint32_t i)
@@ -95,7 +93,7 @@ static float nan_half(struct maker *m, uint32_t i)
 static float saturated(struct maker *m, uint32_t i)
 {
 	(void)i;
-	return dice_below(&m->dice, 50) ? 900 + 400 * uniform(m) : INFINITY;
+	return dice_below(&m->dice, 50) ? 900 + 400 * dice_unit(&m->dice) : INFINITY;
 }
 
 /* y is +-2^26 at +-709.78. */
@@ -220,7 +218,7 @@ void row_make(enum row_kind kind, enum veto_format format, uint32_t cols, uint64
 	struct maker m = {.dice = {seed}, .cols = cols};
 
 	m.chosen = dice_below(&m.dice, cols);
-	m.value = 2000 * uniform(&m) - 1000;
+	m.value = 2000 * dice_unit(&m.dice) - 1000;
 	for (uint32_t i = 0; i < cols; i++) {
 		if (kind == ROW_BITS)
 			store_bits(&m, row, format, i, UINT32_MAX);

@@ -35,6 +35,8 @@ struct dice {
 };
 uint64_t dice_next(struct dice *dice);
 uint32_t dice_below(struct dice *dice, uint32_t n);
+float dice_unit(struct dice *dice); /* 0 to 1 */
+float dice_normal(struct dice *dice); /* standard normal, nearly: the sum of four uniform numbers */
 
 /* Fill a row of cols entries; the same seed gives the same row. */
 void row_make(enum row_kind kind, enum veto_format format, uint32_t cols, uint64_t seed, void *row);
