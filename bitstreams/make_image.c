@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BANK_KIB (16ull << 20) /* emconfig.json says the same */
+#define BANK_KIB ((uint64_t)XCLBIN_EMULATION_GIB << 20)
 #define BANK_TAG "DDR[0]"
-#define PLATFORM "veto:emulation:1:0"
 #define IP_KERNEL 1u
 #define MEMORY_DDR4 1
 
@@ -110,7 +109,7 @@ static int make(const struct kernels *k, uint16_t mode, const char *const *paths
 	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION);
 	const struct xclbin image = {
 		.mode = mode,
-		.platform = PLATFORM,
+		.platform = XCLBIN_EMULATION_PLATFORM,
 		.sections = 6,
 		.section = {{XCLBIN_BITSTREAM, code, code_bytes}, {XCLBIN_EMBEDDED_METADATA, metadata, metadata_bytes},
 			{XCLBIN_MEM_TOPOLOGY, &memories, sizeof(memories)},

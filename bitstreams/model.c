@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -39,6 +40,7 @@ enum {
 enum { AP_START = 1, AP_DONE = 2, AP_IDLE = 4 };
 
 #define UNITS_MAX 16
+#define STACK_BYTES (64u << 20)
 #define BEAT_BYTES 64
 #define REGISTER_BYTES 4096
 #define KERNEL_RANGE 0x10000u
@@ -64,6 +66,7 @@ static struct {
 	const struct emulated_kernel *kernels;
 	struct unit unit[UNITS_MAX];
 	const char *running; /* a kernel's name */
+	pid_t shim; /* the process that started this one */
 	unsigned loads, writes, runs, reads;
 } model;
 
@@ -77,8 +80,9 @@ static void fail(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
-	kill(getppid(), SIGKILL); /* XRT's shim would wait for this process for ever */
-	exit(EXIT_FAILURE);
+	if (getppid() == model.shim)
+		kill(model.shim, SIGKILL); /* which would wait for this process for ever */
+	_exit(EXIT_FAILURE);
 }
 
 /* --- Faults on request: VETO_MODEL_FAULT=ACTION:PHASE:N, at the N-th time.  For tests.
@@ -388,26 +392,43 @@ static void serve(void)
 		fail("the shim's call can't be read or answered: %s", strerror(-err));
 }
 
-int main(int argc, char **argv)
+static void *run(void *kernels)
 {
-	struct sigaction action = {.sa_sigaction = see_fault, .sa_flags = SA_SIGINFO};
 	struct sockaddr_un address, requests_address;
 	int requests;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
-	model.is_hardware = argc == 3 && strcmp(argv[1], "hw_emu") == 0;
 	model.wire.fd = connect_to_shim("", &address);
 	if (!model.is_hardware) {
 		serve();
-		return EXIT_SUCCESS;
+		return NULL;
 	}
 	/* Here a card could ask for the host's memory.  It does not, but the shim waits for it to say that it won't. */
 	requests = connect_to_shim("D2X_unix_sock_", &requests_address);
-	load(argv[2]);
+	load(kernels);
 	serve();
 	wire_call_bare(requests, CALL_CLOSE);
 	unlink(requests_address.sun_path);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_sigaction = see_fault, .sa_flags = SA_SIGINFO};
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	model.shim = getppid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != model.shim)
+		return EXIT_FAILURE; /* it had died before */
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	model.is_hardware = argc == 3 && strcmp(argv[1], "hw_emu") == 0;
+	/* What lies in registers and block RAM of a card lies on the stack of a kernel, whatever the user's limit is. */
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	if (pthread_create(&thread, &attributes, run, argv[2]))
+		fail("can't start a thread");
+	pthread_join(thread, NULL);
 	return EXIT_SUCCESS;
 }

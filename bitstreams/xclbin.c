@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAGIC "xclbin2"
 #define ALIGNMENT 8
@@ -45,19 +46,19 @@ static_assert(sizeof(struct xclbin_memory) == 40 && sizeof(struct xclbin_ip) == 
 
 static size_t align(size_t bytes) { return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1); }
 
-static void set_uuid(struct header *h, const struct xclbin *image)
+void xclbin_uuid(const struct xclbin *image, unsigned char uuid[16])
 {
 	uint64_t hash[2] = {HASH_START, ~HASH_START};
 
 	for (int i = 0; i < 2; i++) {
-		hash[i] = hash_bytes(hash[i], &h->mode, sizeof(h->mode));
-		hash[i] = hash_bytes(hash[i], h->platform, sizeof(h->platform));
+		hash[i] = hash_bytes(hash[i], &image->mode, sizeof(image->mode));
+		hash[i] = hash_bytes(hash[i], image->platform, sizeof(image->platform));
 		for (uint32_t s = 0; s < image->sections; s++) {
 			hash[i] = hash_bytes(hash[i], &image->section[s].kind, sizeof(image->section[s].kind));
 			hash[i] = hash_bytes(hash[i], image->section[s].data, image->section[s].bytes);
 		}
 	}
-	memcpy(h->uuid, hash, sizeof(h->uuid));
+	memcpy(uuid, hash, sizeof(hash));
 }
 
 /* The file as one piece; NULL: out of memory. */
@@ -76,7 +77,7 @@ static char *assemble(const struct xclbin *image, size_t *bytes)
 	h.bytes = end;
 	h.sections = image->sections;
 	memcpy(h.platform, image->platform, sizeof(h.platform));
-	set_uuid(&h, image);
+	xclbin_uuid(image, h.uuid);
 	memcpy(file, &h, sizeof(h));
 	for (uint32_t i = 0; i < image->sections; i++) {
 		struct section_header s = {
@@ -106,6 +107,41 @@ int xclbin_write(const char *path, const struct xclbin *image, char *why)
 		err = -EIO;
 	free(file);
 	return err ? param_fail(err, why, "can't write '%s': %s", path, strerror(errno)) : 0;
+}
+
+/* Sections that are a count and records. */
+static const struct table {
+	enum xclbin_kind kind;
+	const char *name;
+	size_t start, record_bytes;
+} tables[] = {
+	{XCLBIN_MEM_TOPOLOGY, "MEM_TOPOLOGY", 8, sizeof(struct xclbin_memory)},
+	{XCLBIN_CONNECTIVITY, "CONNECTIVITY", 4, sizeof(struct xclbin_connection)},
+	{XCLBIN_IP_LAYOUT, "IP_LAYOUT", 8, sizeof(struct xclbin_ip)},
+};
+
+/* -1: too short to say. */
+static int32_t count_records(const struct xclbin_section *section, const struct table *t)
+{
+	int32_t count = -1;
+
+	if (section->bytes >= t->start)
+		memcpy(&count, section->data, sizeof(count));
+	return count;
+}
+
+static int check_tables(const struct xclbin *image, const char *name, char *why)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		const struct xclbin_section *section = xclbin_find(image, tables[i].kind);
+		const int32_t count = section ? count_records(section, &tables[i]) : 0;
+
+		if (count < 0 ||
+			(section && (section->bytes - tables[i].start) / tables[i].record_bytes < (size_t)count))
+			return param_fail(-EINVAL, why, "%s: its %s counts %d records, and has %zu bytes", name,
+				tables[i].name, count, section->bytes);
+	}
+	return 0;
 }
 
 static int read_sections(
@@ -148,6 +184,8 @@ int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin 
 	image.platform[sizeof(image.platform) - 1] = 0;
 	memcpy(image.uuid, h.uuid, sizeof(image.uuid));
 	err = read_sections(data, bytes, h.sections, name, &image, why);
+	if (!err)
+		err = check_tables(&image, name, why);
 	if (err)
 		return err;
 	*out = image;
@@ -156,19 +194,20 @@ int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin 
 
 int xclbin_load(const char *path, struct xclbin *out, void **memory, char *why)
 {
-	FILE *in = fopen(path, "re");
-	void *data = NULL;
-	long bytes = -1;
+	struct stat status;
+	FILE *in = NULL;
+	char *data = NULL;
 	int err;
 
-	if (in && fseek(in, 0, SEEK_END) == 0)
-		bytes = ftell(in);
-	if (bytes >= 0 && fseek(in, 0, SEEK_SET) == 0)
-		data = malloc((size_t)bytes + 1);
-	if (!data || fread(data, 1, (size_t)bytes, in) != (size_t)bytes)
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) /* which might never end */
+		return param_fail(-EINVAL, why, "can't read '%s': it is no regular file", path);
+	in = fopen(path, "re");
+	if (in && fstat(fileno(in), &status) == 0)
+		data = malloc((size_t)status.st_size + 1);
+	if (!data || fread(data, 1, (size_t)status.st_size, in) != (size_t)status.st_size)
 		err = param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
 	else
-		err = xclbin_read(data, (size_t)bytes, path, out, why);
+		err = xclbin_read(data, (size_t)status.st_size, path, out, why);
 	if (in)
 		fclose(in);
 	if (err)
@@ -200,17 +239,26 @@ bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *a
 bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record)
 {
 	const struct xclbin_section *section = xclbin_find(image, kind);
-	const size_t start = kind == XCLBIN_CONNECTIVITY ? 4 : 8;
-	const size_t bytes = kind == XCLBIN_MEM_TOPOLOGY ? sizeof(struct xclbin_memory)
-			     : kind == XCLBIN_IP_LAYOUT	 ? sizeof(struct xclbin_ip)
-							 : sizeof(struct xclbin_connection);
-	int32_t count;
 
-	if (!section || section->bytes < start)
-		return false;
-	memcpy(&count, section->data, sizeof(count));
-	if (count < 0 || index >= (uint32_t)count || (section->bytes - start) / bytes <= index)
-		return false;
-	memcpy(record, (const char *)section->data + start + index * bytes, bytes);
-	return true;
+	for (size_t i = 0; section && i < sizeof(tables) / sizeof(*tables); i++) {
+		const struct table *t = &tables[i];
+
+		if (t->kind != kind)
+			continue;
+		if (index >= (uint32_t)count_records(section, t))
+			return false;
+		memcpy(record, (const char *)section->data + t->start + index * t->record_bytes, t->record_bytes);
+		return true;
+	}
+	return false;
+}
+
+const char *xclbin_mode_name(uint16_t mode, char *text)
+{
+	if (mode == XCLBIN_HARDWARE)
+		return "hw";
+	if (mode == XCLBIN_HW_EMULATION || mode == XCLBIN_SW_EMULATION)
+		return mode == XCLBIN_HW_EMULATION ? "hw_emu" : "sw_emu";
+	snprintf(text, 16, "mode %u", mode);
+	return text;
 }

@@ -52,6 +52,10 @@ struct xclbin_connection {
 	int32_t argument, ip, memory;
 };
 
+/* The card of an emulation: as images name it, and its memory. */
+#define XCLBIN_EMULATION_PLATFORM "veto:emulation:1:0"
+#define XCLBIN_EMULATION_GIB 16
+
 /* How an image says which versions of the kernel contract and of the arithmetic it follows. */
 #define XCLBIN_VERSIONS "veto contract %u arithmetic %u"
 
@@ -60,12 +64,18 @@ struct xclbin_connection {
 int xclbin_write(const char *path, const struct xclbin *image, char *why);
 
 /* Read an image that lies in memory; its sections point into it.  name stands in messages.
- *   -EINVAL  no xclbin, or a part of it lies outside; `why` says which, and where */
+ *   -EINVAL  no xclbin, or a part of it lies outside, or a table has not the records that it counts; `why` says which */
 int xclbin_read(const void *data, size_t bytes, const char *name, struct xclbin *out, char *why);
 
 /* The same of a file, read into *memory, which is to be freed after use.
  *   -EINVAL  as above, or it can't be read */
 int xclbin_load(const char *path, struct xclbin *out, void **memory, char *why);
+
+/* The uuid that xclbin_write() gives an image of this content. */
+void xclbin_uuid(const struct xclbin *image, unsigned char uuid[16]);
+
+/* "sw_emu", or "mode 77" for one of XRT's that veto has no name for; text has room for 16. */
+const char *xclbin_mode_name(uint16_t mode, char *text);
 
 /* The section of that kind, or NULL. */
 const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t kind);
@@ -73,7 +83,7 @@ const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t ki
 /* The versions that the image states; false: it does not. */
 bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *arithmetic);
 
-/* Record index of a section that is a count, so many bytes of it with padding, and records; false: there are fewer. */
+/* Record index of a section that is a table: a count, and records; false: there are fewer. */
 bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record);
 
 #endif

@@ -70,6 +70,7 @@ struct flight {
 };
 
 struct xrt {
+	struct driver *driver;
 	struct place place;
 	struct worker worker;
 	uint16_t mode; /* enum xclbin_mode */
@@ -81,7 +82,8 @@ struct xrt {
 	pthread_mutex_t lock; /* guards what follows */
 	struct entry entry[DEPTH]; /* a ring */
 	uint32_t first, entries;
-	bool is_closing, is_lost;
+	bool is_closing;
+	int lost; /* 0, or why */
 	/* the thread's own */
 	struct flight flight[LINK_SLOTS_MAX];
 	uint32_t flights; /* that are up */
@@ -227,8 +229,12 @@ static int land(struct xrt *xrt, const struct link_report *report)
 	struct link_slot *slot = slot_of(xrt, report->slot);
 	struct flight *f = &xrt->flight[report->slot];
 
-	if (check(slot, f))
+	if (check(slot, f)) {
+		param_say(xrt->driver->trouble,
+			"the kernel's word on its launch is wrong: error %u, %u of %u rows done", slot->trailer.error,
+			slot->trailer.rows_done, f->rows);
 		return -EIO;
+	}
 	f->is_up = false;
 	xrt->flights--;
 	pthread_mutex_lock(&xrt->lock);
@@ -244,8 +250,10 @@ static int hear(struct xrt *xrt)
 	struct link_report report;
 
 	if (worker_receive(&xrt->worker, &report, sizeof(report), 0) || report.slot >= xrt->slots ||
-		!xrt->flight[report.slot].is_up || report.status)
-		return -EIO;
+		!xrt->flight[report.slot].is_up)
+		return param_fail(-EIO, xrt->driver->trouble, "veto-xrt, or the card with it, has ended");
+	if (report.status)
+		return param_fail(-EIO, xrt->driver->trouble, "%.*s", LINK_TEXT_BYTES, report.text);
 	xrt->alive_ns = clock_ns();
 	return report.is_over ? land(xrt, &report) : 0;
 }
@@ -271,10 +279,11 @@ static int carry(struct xrt *xrt)
 		int ready, err = launch(xrt);
 
 		if (err)
-			return err;
+			return param_fail(err, xrt->driver->trouble, "veto-xrt, or the card with it, has ended");
 		ready = poll(p, 2, wait_ms(xrt));
 		if (ready == 0)
-			return -ETIMEDOUT;
+			return param_fail(-ETIMEDOUT, xrt->driver->trouble, "nothing came back for %lld s: it is lost",
+				(long long)(xrt->deadline_ns / SECOND_NS));
 		if (p[1].revents && read(xrt->wake, &count, sizeof(count)) < 0)
 			return -errno;
 		pthread_mutex_lock(&xrt->lock);
@@ -282,8 +291,9 @@ static int carry(struct xrt *xrt)
 		pthread_mutex_unlock(&xrt->lock);
 		if (is_closing)
 			return 0;
-		if (p[0].revents && hear(xrt))
-			return -EIO;
+		err = p[0].revents ? hear(xrt) : 0;
+		if (err)
+			return err;
 	}
 }
 
@@ -296,8 +306,8 @@ static void *run_thread(void *arg)
 		return NULL;
 	worker_stop(&xrt->worker, 0);
 	pthread_mutex_lock(&xrt->lock);
-	xrt->is_lost = true;
-	end_all(xrt, -EIO);
+	xrt->lost = err;
+	end_all(xrt, err);
 	pthread_mutex_unlock(&xrt->lock);
 	return NULL;
 }
@@ -315,8 +325,8 @@ static void xrt_submit(struct driver *drv, struct job *job)
 	struct xrt *xrt = drv->state;
 
 	pthread_mutex_lock(&xrt->lock);
-	if (xrt->is_lost) {
-		job_finish(job, -EIO, 0);
+	if (xrt->lost) {
+		job_finish(job, xrt->lost, 0);
 	} else {
 		xrt->entry[(xrt->first + xrt->entries++) % DEPTH] = (struct entry){.job = job};
 		end_landed(xrt); /* a job without rows */
@@ -353,12 +363,11 @@ static void xrt_close(struct driver *drv)
 static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
-	char seconds[24], units[12];
-	char *argv[] = {xrt->place.child, xrt->place.image, units, seconds, xrt->place.folder,
+	char units[12];
+	char *argv[] = {xrt->place.child, xrt->place.image, units, xrt->place.folder,
 		xrt->mode == XCLBIN_HARDWARE ? xrt->card.address : NULL, NULL};
 	int err;
 
-	snprintf(seconds, sizeof(seconds), "%ld", deadline);
 	snprintf(units, sizeof(units), "%u", xrt->units);
 	err = worker_start(
 		argv, xrt->place.environment, xrt->place.folder, link_memory_bytes(xrt->units), &xrt->worker);
@@ -392,23 +401,17 @@ static int find_card(struct xrt *xrt, const struct veto_values *args, char *why)
 	return err;
 }
 
-/* The image given, or veto's own for emulation, as the child finds it in its own folder. */
+/* The image given, or veto's own for emulation. */
 static int find_image(struct xrt *xrt, const struct veto_values *args, char *why)
 {
 	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
 	struct image image = {.units = 0};
 	int err = image_check(given, xrt->mode, &image, why);
-	char *whole = NULL;
 
 	if (!err && xrt->mode == XCLBIN_HARDWARE)
 		err = card_check(&xrt->card, image.platform, given, why);
 	if (!err)
-		whole = realpath(given, NULL);
-	if (whole)
-		snprintf(xrt->place.image, sizeof(xrt->place.image), "%s", whole);
-	else if (!err)
-		err = param_fail(-errno, why, "xrt: can't find '%s': %s", given, strerror(errno));
-	free(whole);
+		err = place_use_image(&xrt->place, given, why);
 	xrt->units = image.units < LINK_UNITS_MAX ? image.units : LINK_UNITS_MAX;
 	xrt->slots = xrt->units * LINK_SLOTS_A_UNIT;
 	return err;
@@ -426,6 +429,7 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	xrt->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&xrt->lock, NULL);
 	drv->state = xrt;
+	xrt->driver = drv;
 	xrt->mode = modes[args->value[PARAM_EMULATION][0]];
 	err = xrt->wake < 0 ? param_fail(-errno, why, "xrt: %s", strerror(errno)) : find_card(xrt, args, why);
 	if (!err)

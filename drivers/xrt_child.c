@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE UNITS SECONDS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver; it uses UNITS compute
- * units of the image, and no run takes longer than SECONDS; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a process, its emulation may take the process down, and a hung run can only be left by
- * a kill: none of that is the user's process. */
+/* veto-xrt IMAGE UNITS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver.  It uses UNITS compute
+ * units of the image; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a process, its emulation
+ * may take the process down, and a hung run can only be left by a kill: none of that is the user's process. */
 #include "clock.h"
 #include "veto_kernels.h"
 #include "worker.h"
@@ -13,7 +13,8 @@
 #include <experimental/xrt_kernel.h>
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define GRACE_S 3 /* in which a card closes that the driver has let go; the driver kills before, if it lives */
 #define RESULTS_BYTES ((LINK_LAUNCH_ROWS * 5 + 1) * sizeof(struct veto_beat))
 #define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(struct veto_logits_job))
 
@@ -201,7 +203,7 @@ static struct link_report land(void)
 }
 
 /* Carry launches until the driver closes the socket.  The rows of some are copied while others run. */
-static void serve(unsigned seconds)
+static void serve(void)
 {
 	struct link_launch launch;
 	struct link_report report;
@@ -212,40 +214,54 @@ static void serve(unsigned seconds)
 		bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
 		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
 			return;
-		alarm(seconds); /* nobody may be left to kill a run that hangs */
 		if (bytes == sizeof(launch)) {
 			report = (struct link_report){.slot = launch.slot};
 			report.status = start(&launch, report.text);
 		} else {
 			report = land();
 		}
-		alarm(card.flights > 0 ? seconds : 0);
 		if (send(WORKER_SOCKET_FD, &report, sizeof(report), MSG_NOSIGNAL) != sizeof(report))
 			return;
 	}
 }
 
+/* Nobody may be left to kill a card that hangs: once the driver has let go, this process ends, and its model with it. */
+static void *watch(void *folder)
+{
+	struct pollfd p = {.fd = WORKER_SOCKET_FD};
+
+	while (poll(&p, 1, -1) < 0 || !(p.revents & (POLLHUP | POLLERR)))
+		;
+	sleep(GRACE_S);
+	folder_remove(folder);
+	_exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv)
 {
-	struct link_hello hello = {.text = LINK_KERNEL};
+	struct link_hello hello = {.status = 0};
+	pthread_t watcher;
+	bool is_open;
 
-	if (argc != 5 && argc != 6) {
-		fprintf(stderr, "usage: veto-xrt IMAGE UNITS SECONDS FOLDER [CARD] (started by veto's xrt: device)\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: veto-xrt IMAGE UNITS FOLDER [CARD] (started by veto's xrt: device)\n");
 		return 2;
 	}
 	card.units = (uint32_t)atoi(argv[2]);
 	card.slots = card.units * LINK_SLOTS_A_UNIT;
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
-	if (!freopen("/dev/null", "w", stdout)) /* hardware emulation's shim chats there; errors go to stderr */
+	/* Hardware emulation's shim chats on stdout; errors go to stderr. */
+	if (!freopen("/dev/null", "w", stdout) || pthread_create(&watcher, NULL, watch, argv[3]))
 		return EXIT_FAILURE;
 	card.link = mmap(NULL, link_memory_bytes(card.units), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
-	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[5], hello.text);
-	if (send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) != sizeof(hello) || hello.status)
-		_exit(EXIT_FAILURE);
-	serve((unsigned)atoi(argv[3]));
-	while (card.flights > 0)
-		land();
-	close_card();
-	folder_remove(argv[4]); /* the driver may be gone */
-	return EXIT_SUCCESS;
+	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[4], hello.text);
+	is_open = send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) && !hello.status;
+	if (is_open) {
+		serve();
+		while (card.flights > 0)
+			land();
+		close_card();
+	}
+	folder_remove(argv[3]); /* the driver may be gone */
+	_exit(is_open ? EXIT_SUCCESS : EXIT_FAILURE);
 }

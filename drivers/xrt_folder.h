@@ -15,7 +15,7 @@ static inline int folder_remove_one(const char *path, const struct stat *info, i
 	return 0;
 }
 
-/* Remove it with whatever is in it; what can't be removed stays. */
-static inline void folder_remove(const char *folder) { nftw(folder, folder_remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+/* Remove it with whatever is in it, even with hardly a descriptor left; what can't be removed stays. */
+static inline void folder_remove(const char *folder) { nftw(folder, folder_remove_one, 1, FTW_DEPTH | FTW_PHYS); }
 
 #endif

@@ -57,13 +57,17 @@ static int check_kernel(const struct xclbin *image, const char *path, uint32_t *
 	return 0;
 }
 
-static int check(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why)
+int image_read(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why)
 {
+	static const uint32_t needed[] = {
+		XCLBIN_BITSTREAM, XCLBIN_EMBEDDED_METADATA, XCLBIN_MEM_TOPOLOGY, XCLBIN_CONNECTIVITY, XCLBIN_IP_LAYOUT};
 	uint32_t contract, arithmetic;
+	unsigned char uuid[16];
+	char names[2][16];
 
 	if (image->mode != mode)
-		return param_fail(-EINVAL, why, "xrt: %s: it is an image for mode %u, and mode %u is wanted", path,
-			image->mode, mode);
+		return param_fail(-EINVAL, why, "xrt: %s: it is an image for %s, and one for %s is wanted", path,
+			xclbin_mode_name(image->mode, names[0]), xclbin_mode_name(mode, names[1]));
 	if (!xclbin_versions(image, &contract, &arithmetic))
 		return param_fail(
 			-EINVAL, why, "xrt: %s: it does not state the versions of contract and arithmetic", path);
@@ -73,8 +77,21 @@ static int check(const struct xclbin *image, const char *path, uint16_t mode, st
 	if (arithmetic != VETO_FX1_VERSION)
 		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic is version %u, and %u is wanted", path,
 			arithmetic, VETO_FX1_VERSION);
+	if (check_kernel(image, path, &out->units, why))
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!xclbin_find(image, needed[i]))
+			return param_fail(-EINVAL, why, "xrt: %s: it has no section of kind %u", path, needed[i]);
+	/* Those that veto makes say what is in them. */
+	xclbin_uuid(image, uuid);
+	if (strcmp(image->platform, XCLBIN_EMULATION_PLATFORM) == 0 && memcmp(uuid, image->uuid, sizeof(uuid)) != 0)
+		return param_fail(-EINVAL, why, "xrt: %s: it is damaged: its content is not that of its uuid", path);
+	if (mode != XCLBIN_HARDWARE && strcmp(image->platform, XCLBIN_EMULATION_PLATFORM) != 0)
+		return param_fail(-EINVAL, why,
+			"xrt: %s: it is an image for the platform %s, and emulation here is of %s", path,
+			image->platform, XCLBIN_EMULATION_PLATFORM);
 	memcpy(out->platform, image->platform, sizeof(out->platform));
-	return check_kernel(image, path, &out->units, why);
+	return 0;
 }
 
 int image_check(const char *path, uint16_t mode, struct image *out, char *why)
@@ -86,7 +103,7 @@ int image_check(const char *path, uint16_t mode, struct image *out, char *why)
 
 	if (err)
 		return err;
-	err = check(&image, path, mode, &found, why);
+	err = image_read(&image, path, mode, &found, why);
 	free(memory);
 	if (!err)
 		*out = found;

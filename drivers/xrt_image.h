@@ -10,11 +10,12 @@ struct image {
 	char platform[XCLBIN_PLATFORM_BYTES];
 };
 
-/* Look into the file before XRT does, which would not say what is wrong.
- *   -EINVAL  it can't be read, is no xclbin, is for another mode (enum xclbin_mode), follows another kernel contract or
- *            another version of the arithmetic, or lacks the kernel, or its units are not <kernel>_1 and so on; `why` gives
- *            both values
- */
+/* Look into an image before XRT does, which would not say what is wrong.
+ *   -EINVAL  it is for another mode (enum xclbin_mode), follows another kernel contract or another version of the
+ *            arithmetic, is damaged, lacks a section or the kernel, or its units are not <kernel>_1 and so on; `why` gives
+ *            both values */
+int image_read(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why);
+/* The same of a file.  -EINVAL also where it can't be read. */
 int image_check(const char *path, uint16_t mode, struct image *out, char *why);
 
 #endif

@@ -7,21 +7,33 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
 /* XRT puts its sockets into /tmp/$USER, so this is where the folder must lie. */
 #define FOLDER "/tmp/veto-xrt.%ld.XXXXXX" /* of this process */
+#define NEW_S 60 /* a folder may not be held yet */
+#define ROOM_BYTES (64ull << 20) /* that XRT's files and sockets may take, and some to spare */
 #define MODEL_FOLDER "vitis/data/emulation/unified/cpu_em/generic_pcie/model"
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 static const char emconfig[] =
 	"{\"Version\":{\"FileVersion\":\"2.0\"},\"Platform\":{\"Boards\":[{\"Devices\":[{\"Name\":"
-	"\"veto:emulation:1:0\",\"NumDevices\":\"1\",\"DdrBanks\":[{\"Size\":\"16GB\"}]}]}]}}\n";
+	"\"" XCLBIN_EMULATION_PLATFORM
+	"\",\"NumDevices\":\"1\",\"DdrBanks\":[{\"Size\":\"" TEXT(XCLBIN_EMULATION_GIB) "GB\"}]}]}]}}\n";
+#define GUARD "/guard.so" /* by a path without blanks and colons, which part the entries of LD_PRELOAD */
 static const char ini[] = "[Runtime]\nruntime_log=null\n[Emulation]\nprint_infos_in_console=false\nsystem_dpa=false\n";
 
 /* What veto brings along. */
@@ -29,8 +41,8 @@ struct parts {
 	char model[PLACE_PATH_MAX], guard[PLACE_PATH_MAX];
 };
 
-/* Beside this code, or where it is installed; false: nowhere. */
-static bool find_part(const char *name, char path[PLACE_PATH_MAX])
+/* Beside this code, or where it is installed; false: nowhere.  how: as for access(). */
+static bool find_part(const char *name, int how, char path[PLACE_PATH_MAX])
 {
 	static const char *const beside[] = {"", "/../libexec/veto", "/../../libexec/veto"};
 	const char *given = getenv("VETO_LIBEXEC");
@@ -38,8 +50,7 @@ static bool find_part(const char *name, char path[PLACE_PATH_MAX])
 	Dl_info info;
 
 	if (given) {
-		snprintf(path, PLACE_PATH_MAX, "%s/%s", given, name);
-		return access(path, R_OK) == 0;
+		return snprintf(path, PLACE_PATH_MAX, "%s/%s", given, name) < PLACE_PATH_MAX && access(path, how) == 0;
 	}
 	if (!dladdr((const void *)emconfig, &info) || !info.dli_fname || !realpath(info.dli_fname, folder))
 		return false;
@@ -48,7 +59,7 @@ static bool find_part(const char *name, char path[PLACE_PATH_MAX])
 		*slash = 0;
 	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
 		if (snprintf(path, PLACE_PATH_MAX, "%s%s/%s", folder, beside[i], name) < PLACE_PATH_MAX &&
-			access(path, R_OK) == 0)
+			access(path, how) == 0)
 			return true;
 	}
 	return false;
@@ -108,7 +119,27 @@ static int make_link(const char *folder, const char *name, const char *target)
 	return symlink(target, path) ? -errno : 0;
 }
 
-static int fill(const struct place *p, uint16_t mode, const char *model)
+/* Put a copy of the program there, which XRT writes a log beside; its path becomes the copy's. */
+static int copy_program(const char *folder, char path[PLACE_PATH_MAX])
+{
+	const int from = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = 1;
+	int to, err = 0;
+
+	snprintf(path, PLACE_PATH_MAX, "%s/veto-xrt", folder);
+	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	while (from >= 0 && to >= 0 && bytes > 0)
+		bytes = sendfile(to, from, NULL, 1 << 20);
+	if (from < 0 || to < 0 || bytes < 0)
+		err = -errno;
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return err;
+}
+
+static int fill(struct place *p, uint16_t mode, const struct parts *parts)
 {
 	static const char *const libraries[] = {"libxrt_core.so.2", "libxrt_swemu.so.2", "libxrt_hwemu.so.2"};
 	int err = make_folders(p->folder, "xrt/lib");
@@ -124,7 +155,11 @@ static int fill(const struct place *p, uint16_t mode, const char *model)
 		return err;
 	err = make_folders(p->folder, MODEL_FOLDER);
 	if (!err)
-		err = make_link(p->folder, MODEL_FOLDER "/genericpciemodel", model);
+		err = copy_program(p->folder, p->child);
+	if (!err)
+		err = make_link(p->folder, MODEL_FOLDER "/genericpciemodel", parts->model);
+	if (!err)
+		err = make_link(p->folder, GUARD, parts->guard);
 	if (!err)
 		err = make_file(p->folder, "emconfig.json", emconfig);
 	return err ? err : make_file(p->folder, "xrt.ini", ini);
@@ -175,7 +210,7 @@ static int set_variables(struct place *p, uint16_t mode, const struct parts *par
 		err = set_variable(p, "USER", strrchr(p->folder, '/') + 1);
 	if (!err)
 		err = set_variable(p, "VETO_MODEL", parts->model); /* for hardware emulation's simulate.sh */
-	return err ? err : set_variable(p, "LD_PRELOAD", parts->guard);
+	return err ? err : set_path(p, "LD_PRELOAD", GUARD);
 }
 
 /* This process's variables, less the one that a card must not see, and those that are set, which come first. */
@@ -197,25 +232,78 @@ static int make_environment(struct place *p)
 	return 0;
 }
 
+/* A part that must be there. */
+static int need_part(const char *name, int how, char path[PLACE_PATH_MAX], char *why)
+{
+	return find_part(name, how, path)
+		       ? 0
+		       : param_fail(-ENODEV, why, "xrt: %s is missing%s: VETO_LIBEXEC can say where it is", name,
+				 how == X_OK ? ", or no program" : "");
+}
+
 static int find_parts(struct place *p, uint16_t mode, struct parts *parts, char *why)
 {
-	const char *image = mode == XCLBIN_SW_EMULATION ? "veto-sw-emu.xclbin" : "veto-hw-emu.xclbin";
+	int err = need_part("veto-xrt", X_OK, p->child, why);
 
-	if (mode == XCLBIN_HARDWARE && !find_part("veto-xrt", p->child))
-		return param_fail(-ENODEV, why, "xrt: veto-xrt is missing: VETO_LIBEXEC can say where it is");
-	if (mode == XCLBIN_HARDWARE)
-		return 0;
-	if (!find_part("veto-xrt", p->child) || !find_part("veto-model", parts->model) ||
-		!find_part("veto-xrt-guard.so", parts->guard) || !find_part(image, p->image))
+	if (err || mode == XCLBIN_HARDWARE)
+		return err;
+	err = need_part("veto-model", X_OK, parts->model, why);
+	if (!err)
+		err = need_part("veto-xrt-guard.so", R_OK, parts->guard, why);
+	if (!err)
+		err = need_part(
+			mode == XCLBIN_SW_EMULATION ? "veto-sw-emu.xclbin" : "veto-hw-emu.xclbin", R_OK, p->image, why);
+	if (!err && mode == XCLBIN_HW_EMULATION && !is_in_path("unzip"))
 		return param_fail(-ENODEV, why,
-			"xrt: veto-xrt, veto-model, veto-xrt-guard.so or %s is missing: VETO_LIBEXEC can say where "
-			"they are",
-			image);
-	if (mode == XCLBIN_HW_EMULATION && !is_in_path("unzip"))
-		return param_fail(-ENODEV, why,
-			"xrt: XRT unpacks images for hardware emulation with unzip, which is "
-			"not in PATH");
+			"xrt: XRT unpacks images for hardware emulation with unzip, which is not in PATH");
+	return err;
+}
+
+/* Programs run from the folder, and none says why it can't. */
+static int check_folder(const char *folder, char *why)
+{
+	struct statvfs status;
+
+	if (statvfs(folder, &status))
+		return param_fail(-errno, why, "xrt: %s: %s", folder, strerror(errno));
+	if (status.f_flag & ST_NOEXEC)
+		return param_fail(-EACCES, why, "xrt: no program can run from /tmp, which is mounted noexec");
+	if ((uint64_t)status.f_bavail * status.f_frsize < ROOM_BYTES)
+		return param_fail(-ENOSPC, why, "xrt: /tmp has %llu MiB left, and emulation needs %llu",
+			(unsigned long long)status.f_bavail * status.f_frsize >> 20, ROOM_BYTES >> 20);
 	return 0;
+}
+
+int place_use_image(struct place *p, const char *path, char *why)
+{
+	char *whole = realpath(path, NULL);
+	int err;
+
+	if (!whole)
+		return param_fail(-errno, why, "xrt: can't find '%s': %s", path, strerror(errno));
+	err = make_link(p->folder, "image.xclbin", whole);
+	free(whole);
+	snprintf(p->image, sizeof(p->image), "%s/image.xclbin", p->folder);
+	return err ? param_fail(err, why, "xrt: can't fill %s: %s", p->folder, strerror(-err)) : 0;
+}
+
+/* Remove the folders of programs that were killed before they had a child to do it: nobody holds them. */
+static void sweep(void)
+{
+	glob_t found = {0};
+	struct stat status;
+
+	glob("/tmp/veto-xrt.*.*", GLOB_NOSORT, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const int folder = open(found.gl_pathv[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (folder >= 0 && fstat(folder, &status) == 0 && status.st_uid == geteuid() &&
+			time(NULL) - status.st_mtime > NEW_S && flock(folder, LOCK_EX | LOCK_NB) == 0)
+			folder_remove(found.gl_pathv[i]);
+		if (folder >= 0)
+			close(folder);
+	}
+	globfree(&found);
 }
 
 int place_make(struct place *p, uint16_t mode, char *why)
@@ -223,17 +311,26 @@ int place_make(struct place *p, uint16_t mode, char *why)
 	struct parts parts = {.model = ""};
 	int err;
 
-	*p = (struct place){.folder = ""};
+	*p = (struct place){.folder = "", .lock = -1};
 	err = find_parts(p, mode, &parts, why);
 	if (err)
 		return err;
+	sweep();
 	snprintf(p->folder, sizeof(p->folder), FOLDER, (long)getpid());
 	if (!mkdtemp(p->folder)) {
 		*p->folder = 0;
 		return param_fail(-errno, why, "xrt: can't make a folder in /tmp, where XRT has its sockets: %s",
 			strerror(errno));
 	}
-	err = fill(p, mode, parts.model);
+	p->lock = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->lock >= 0)
+		flock(p->lock, LOCK_SH);
+	err = mode == XCLBIN_HARDWARE ? 0 : check_folder(p->folder, why);
+	if (err) {
+		place_remove(p);
+		return err;
+	}
+	err = fill(p, mode, &parts);
 	if (!err)
 		err = set_variables(p, mode, &parts);
 	if (!err)
@@ -247,8 +344,11 @@ int place_make(struct place *p, uint16_t mode, char *why)
 
 void place_remove(struct place *p)
 {
-	if (*p->folder)
+	if (*p->folder) {
 		folder_remove(p->folder);
+		if (p->lock >= 0)
+			close(p->lock);
+	}
 	for (int i = 0; i < PLACE_VARIABLES; i++)
 		free(p->variable[i]);
 	free(p->environment);

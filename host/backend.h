@@ -30,6 +30,7 @@ struct job {
 struct driver {
 	void *state; /* the driver's */
 	struct veto_device_info *info; /* open() fills depth, formats and memories, and may write uri */
+	char trouble[VETO_WHY_MAX]; /* why the next jobs that fail do; written before they end */
 };
 
 struct backend {

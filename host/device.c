@@ -332,6 +332,8 @@ int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_do
 	return 0;
 }
 
+const char *veto_device_trouble(const struct veto_device *dev) { return dev->driver.trouble; }
+
 int veto_device_score(struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out)
 {
 	struct veto_done done;

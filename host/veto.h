@@ -106,7 +106,7 @@ struct veto_results {
 struct veto_done {
 	uint64_t tag;
 	uint64_t device_ns; /* time the device spent on the job */
-	int status; /* 0 or a negative errno: the results are then undefined */
+	int status; /* 0 or a negative errno: the results are then undefined.  -ETIMEDOUT and -EIO: the device is lost */
 };
 
 struct veto_device_info {
@@ -148,6 +148,9 @@ bool veto_device_has_finished(struct veto_device *dev);
  *   -EAGAIN  none finished in time
  *   -ENOENT  none in flight */
 int veto_device_reap(struct veto_device *dev, int64_t timeout_ns, struct veto_done *out);
+
+/* Why jobs failed, as far as the device knows; "": it does not.  Behind a reaped job that failed. */
+const char *veto_device_trouble(const struct veto_device *dev);
 
 /* Submit and wait: for a device with nothing in flight.  Errors of both, and the job's. */
 int veto_device_score(struct veto_device *dev, const struct veto_rows *rows, const struct veto_results *out);

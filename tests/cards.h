@@ -19,6 +19,7 @@ int card_score(struct veto_device *dev, struct veto_record *record);
 void cards_watch(pid_t pid);
 int cards_count_processes(void);
 size_t cards_count_folders(void);
+void cards_age_folders(void); /* as if they were old */
 void assert_nothing_is_left(void);
 
 /* Keep what children and their models say to standard error, until the end, where it is handed out. */

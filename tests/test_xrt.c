@@ -85,9 +85,9 @@ static void images_that_do_not_fit_are_refused(void **state)
 		const char *versions, *unit, *why;
 	} bad[] = {
 		{XCLBIN_HW_EMULATION, "veto contract 1 arithmetic 1", "veto_score_logits:veto_score_logits_1",
-			"for mode 4, and mode 5 is"},
+			"an image for hw_emu, and one for sw_emu is wanted"},
 		{XCLBIN_HARDWARE, "veto contract 1 arithmetic 1", "veto_score_logits:veto_score_logits_1",
-			"for mode 0, and mode 5 is"},
+			"an image for hw, and one for sw_emu is wanted"},
 		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:veto_score_logits_1", "does not state the versions"},
 		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:veto_score_logits_1",
 			"follow contract 9, and 1 is"},
@@ -119,16 +119,28 @@ static void images_that_do_not_fit_are_refused(void **state)
 
 static void parts_that_are_missing_are_named(void **state)
 {
+	static const char *const parts[] = {
+		"veto-xrt", "veto-model", "veto-xrt-guard.so", "veto-sw-emu.xclbin", "veto-hw-emu.xclbin"};
+	char folder[] = "/tmp/veto_parts.XXXXXX", path[128], expected[128], why[VETO_WHY_MAX];
 	struct veto_device *dev;
-	char why[VETO_WHY_MAX];
 
 	(void)state;
-	setenv("VETO_LIBEXEC", "/nowhere", 1);
-	for (size_t i = 0; i < CARDS; i++) {
-		assert_int_equal(veto_device_open(cards[i], &dev, why), -ENODEV);
-		assert_non_null(strstr(why, i ? "veto-hw-emu.xclbin" : "veto-sw-emu.xclbin"));
+	assert_non_null(mkdtemp(folder));
+	setenv("VETO_LIBEXEC", folder, 1);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		assert_int_equal(veto_device_open(cards[i == 4], &dev, why), -ENODEV);
+		snprintf(expected, sizeof(expected), "xrt: %s is missing", parts[i]);
+		if (strncmp(why, expected, strlen(expected)) != 0)
+			fail_msg("'%s' does not start with '%s'", why, expected);
+		snprintf(path, sizeof(path), "%s/%s", folder, parts[i]);
+		assert_int_equal(symlink("/bin/true", path), 0);
 	}
 	unsetenv("VETO_LIBEXEC");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, parts[i]);
+		unlink(path);
+	}
+	rmdir(folder);
 }
 
 static void without_unzip_there_is_no_hardware_emulation(void **state)

@@ -4,6 +4,8 @@
 #include "json.h"
 #include "xclbin.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char help[] =
@@ -11,11 +13,6 @@ static const char help[] =
 	"Prints what an image for a card holds: mode, platform, uuid, versions, kernels, memory banks, sections.\n\n"
 	"      --json           one object\n"
 	"      --help           this text\n";
-
-static const char *mode_name(uint16_t mode)
-{
-	return mode == XCLBIN_SW_EMULATION ? "sw_emu" : mode == XCLBIN_HW_EMULATION ? "hw_emu" : "hw";
-}
 
 static void print_uuid(const struct xclbin *image)
 {
@@ -37,23 +34,47 @@ static const char *kind_name(uint32_t kind)
 	return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "another";
 }
 
+/* A text of at most so many bytes, without what would move a terminal's cursor. */
+static void print_plain(const char *text, size_t bytes)
+{
+	for (size_t i = 0; i < bytes && text[i]; i++)
+		putchar(text[i] >= ' ' && text[i] < 127 ? text[i] : '?');
+}
+
+static void print_size(uint64_t kib)
+{
+	if (kib < 1024)
+		printf(", %" PRIu64 " KiB", kib);
+	else
+		printf(", %" PRIu64 " MiB", kib >> 10);
+}
+
 static void print_text(const struct xclbin *image)
 {
+	char mode[16];
 	uint32_t contract, arithmetic;
 	struct xclbin_memory memory;
 	struct xclbin_ip ip;
 
-	printf("mode        %s\nplatform    %s\nuuid        ", mode_name(image->mode), image->platform);
+	printf("mode        %s\nplatform    ", xclbin_mode_name(image->mode, mode));
+	print_plain(image->platform, sizeof(image->platform));
+	printf("\nuuid        ");
 	print_uuid(image);
 	if (xclbin_versions(image, &contract, &arithmetic))
 		printf("\nversions    kernel contract %u, arithmetic FX%u\n", contract, arithmetic);
 	else
 		printf("\nversions    not stated\n");
-	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++)
-		printf("kernel      %.64s, registers at 0x%llx\n", ip.name, (unsigned long long)ip.base);
-	for (uint32_t i = 0; xclbin_record(image, XCLBIN_MEM_TOPOLOGY, i, &memory); i++)
-		printf("bank        %.16s, %llu MiB at 0x%llx%s\n", memory.tag, (unsigned long long)memory.kib >> 10,
-			(unsigned long long)memory.base, memory.is_used ? "" : ", not used");
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
+		printf("kernel      ");
+		print_plain(ip.name, sizeof(ip.name));
+		printf(", registers at 0x%" PRIx64 "\n", ip.base);
+	}
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_MEM_TOPOLOGY, i, &memory); i++) {
+		printf("bank        ");
+		print_plain(memory.tag, sizeof(memory.tag));
+		print_size(memory.kib);
+		printf(" at 0x%" PRIx64 "%s\n", memory.base, memory.is_used ? "" : ", not used");
+	}
 	for (uint32_t i = 0; i < image->sections; i++)
 		printf("section     %s (%u), %zu bytes\n", kind_name(image->section[i].kind), image->section[i].kind,
 			image->section[i].bytes);
@@ -70,11 +91,12 @@ static void print_string(const char *text, size_t bytes)
 
 static void print_json(const struct xclbin *image)
 {
+	char mode[16];
 	uint32_t contract, arithmetic;
 	struct xclbin_memory memory;
 	struct xclbin_ip ip;
 
-	printf("{\"mode\":\"%s\",\"platform\":", mode_name(image->mode));
+	printf("{\"mode\":\"%s\",\"platform\":", xclbin_mode_name(image->mode, mode));
 	print_string(image->platform, sizeof(image->platform));
 	printf(",\"uuid\":\"");
 	print_uuid(image);

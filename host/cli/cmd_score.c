@@ -172,23 +172,33 @@ static int open_lanes(const struct args *args, struct lane **out)
 	return EXIT_DONE;
 }
 
+static int fail_batch(const struct lane *lane, int err, uint32_t first)
+{
+	const char *trouble = veto_device_trouble(lane->dev);
+
+	return failed("score", "row %u and later: %s: %s%s%s", first, veto_device_info(lane->dev)->uri, strerror(-err),
+		*trouble ? ": " : "", trouble);
+}
+
 /* Every lane scores the batch at the same time. */
-static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows *rows)
+static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows *rows, uint32_t first)
 {
 	struct veto_done done;
-	int err = 0;
+	int err;
 
-	for (uint32_t i = 0; i < lanes && !err; i++) {
+	for (uint32_t i = 0; i < lanes; i++) {
 		struct veto_results out = {lane[i].score, lane[i].record, lane[i].top_id, lane[i].subset_q31};
 
 		err = veto_device_submit(lane[i].dev, rows, &out, i);
+		if (err)
+			return fail_batch(&lane[i], err, first);
 	}
-	for (uint32_t i = 0; i < lanes && !err; i++) {
+	for (uint32_t i = 0; i < lanes; i++) {
 		err = veto_device_reap(lane[i].dev, -1, &done);
-		if (!err)
-			err = done.status;
+		if (err || done.status)
+			return fail_batch(&lane[i], err ? err : done.status, first);
 	}
-	return err;
+	return EXIT_DONE;
 }
 
 static unsigned print_batch(
@@ -236,14 +246,14 @@ static int score_file(const struct args *args, struct lane *lane, struct veto_ro
 	if (!args->is_json)
 		score_print_table_head(&all);
 	for (uint32_t i = 0; i < all.rows; i += batch.rows) {
-		int err;
+		int status;
 
 		batch.data = (const char *)all.data + i * all.stride_bytes;
 		batch.token = all.token ? all.token + i : NULL;
 		batch.rows = all.rows - i < BATCH_ROWS ? all.rows - i : BATCH_ROWS;
-		err = score_batch(lane, args->devices, &batch);
-		if (err)
-			return failed("score", "row %u and later: %s", i, strerror(-err));
+		status = score_batch(lane, args->devices, &batch, i);
+		if (status)
+			return status;
 		differences += print_batch(args, lane, &batch, i);
 		show_progress(i + batch.rows, all.rows);
 	}
