@@ -11,3 +11,10 @@ const struct backend *const backends[] = {
 #endif
 	NULL,
 };
+
+const struct backend_absent backends_absent[] = {
+#ifndef VETO_HAS_XRT
+	{"xrt", "XRT, of Debian's libxrt-dev"},
+#endif
+	{NULL, NULL},
+};

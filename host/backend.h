@@ -53,4 +53,9 @@ void job_finish(struct job *job, int status, uint64_t device_ns);
 /* The backends that are built in; NULL ends the list. */
 extern const struct backend *const backends[];
 
+/* Those that are not, and what the build had to find for them; a NULL name ends the list. */
+extern const struct backend_absent {
+	const char *name, *needs;
+} backends_absent[];
+
 #endif

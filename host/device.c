@@ -34,6 +34,11 @@ static int fail_unknown(const char *uri, char *why)
 	char known[256];
 	size_t used = 0;
 
+	for (size_t i = 0; backends_absent[i].name; i++)
+		if (strncmp(uri, backends_absent[i].name, strlen(backends_absent[i].name)) == 0 &&
+			uri[strlen(backends_absent[i].name)] == ':')
+			return param_fail(-EINVAL, why, "'%s': this build has no %s: device: it was made without %s",
+				uri, backends_absent[i].name, backends_absent[i].needs);
 	for (size_t i = 0; backends[i] && used < sizeof(known); i++)
 		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s:", i ? ", " : "", backends[i]->name);
 	return param_fail(-EINVAL, why, "unknown device '%s'; known devices: %s", uri, known);

@@ -56,6 +56,8 @@ void veto_verifier_close(struct veto_verifier *v)
 	free(v);
 }
 
+const char *veto_verifier_trouble(const struct veto_verifier *v) { return veto_device_trouble(v->dev); }
+
 const struct veto_device_info *veto_verifier_info(const struct veto_verifier *v) { return veto_device_info(v->dev); }
 
 static struct veto_rows rows_of(const struct veto_stream *s, const void *row, const uint32_t *token)

@@ -336,6 +336,8 @@ int veto_verifier_open(const char *uri, struct veto_verifier **out, char *why);
 /* Its streams are closed before. */
 void veto_verifier_close(struct veto_verifier *v);
 const struct veto_device_info *veto_verifier_info(const struct veto_verifier *v);
+/* As veto_device_trouble(). */
+const char *veto_verifier_trouble(const struct veto_verifier *v);
 
 /* One prompt. */
 struct veto_stream_info {

@@ -69,6 +69,7 @@ static const struct backend held_backend = {
 
 /* In place of the table of drivers. */
 const struct backend *const backends[] = {&held_backend, NULL};
+const struct backend_absent backends_absent[] = {{"gone", "a part"}, {NULL, NULL}};
 
 static const uint16_t row[5];
 static const struct veto_rows rows = {

@@ -8,7 +8,10 @@
 static const char help[] =
 	"Usage: veto devices [--json]\n\n"
 	"Lists the devices that this build knows: whether each can be opened here, what it can score,\n"
-	"and why one can't be opened.\n\n"
+	"and why one can't be opened.  A device is written backend:option=value,...\n\n"
+	"  cpu:isa=ISA,threads=N                            this processor\n"
+	"  xrt:index=N,xclbin=FILE,deadline=SECONDS         a card, with an image that bitstreams/recipes builds\n"
+	"  xrt:emulation=sw|hw,xclbin=FILE,deadline=SECONDS a card that is emulated\n\n"
 	"  --json   one JSON object a line\n"
 	"  --help   this text\n";
 

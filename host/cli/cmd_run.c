@@ -263,14 +263,15 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 	return err;
 }
 
-static void report_unusable(const struct sums *sums)
+static void report_unusable(const struct run *run, const struct sums *sums)
 {
+	const char *trouble = veto_verifier_trouble(run->verifier);
 	uint64_t failed = sums->ruled.failed_rows + sums->full.failed_rows + sums->cut.failed_rows;
 	uint64_t unusable = sums->ruled.unusable + sums->full.unusable + sums->cut.unusable - failed;
 
 	if (failed)
-		say("run", "%llu rows could not be scored: their tokens counted without a score",
-			(unsigned long long)failed);
+		say("run", "%llu rows could not be scored: their tokens counted without a score%s%s",
+			(unsigned long long)failed, *trouble ? ": " : "", trouble);
 	if (unusable)
 		say("run", "%llu rows had NaN, saturated or no logits and were not used", (unsigned long long)unusable);
 }
@@ -288,7 +289,7 @@ static int run_prompts(struct run *run)
 		say("run", "%s", strerror(-err));
 	run_report_totals(
 		run->args, &sums.ruled, run->args->is_compared ? &sums.full : NULL, &sums.cut, is_interrupted);
-	report_unusable(&sums);
+	report_unusable(run, &sums);
 	return err || is_interrupted ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "veto.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,36 @@ static void time_rows(struct veto_device *dev, const float *data, uint32_t cols)
 	report(what, "rows/s", rate, "");
 }
 
+/* Cards that open, score eight rows and close, one after the other. */
+static void count_runs(const float *data)
+{
+	enum { RUNS = 100, ROWS = 8 };
+	struct veto_record record[ROWS];
+	double slowest = 0;
+	int runs = 0;
+
+	for (int i = 0; i < RUNS; i++) {
+		const struct veto_rows r = {
+			.rows = ROWS, .cols = 1024, .stride_bytes = 1024 * sizeof(*data), .data = data, .top_k = 20};
+		const struct veto_results out = {.record = record};
+		const uint64_t start = clock_ns();
+		struct veto_device *dev = NULL;
+		bool is_right = veto_device_open(uri, &dev, NULL) == 0 && veto_device_score(dev, &r, &out) == 0;
+		double seconds;
+
+		for (int j = 0; j < ROWS && is_right; j++)
+			is_right = record[j].cnt == 1024;
+		veto_device_close(dev);
+		runs += is_right;
+		seconds = (double)(clock_ns() - start) / 1e9;
+		slowest = seconds > slowest ? seconds : slowest;
+	}
+	printf("%-44s %8d of %d, the slowest in %.3f s\n", "runs of open, 8 rows, close: right", runs, RUNS, slowest);
+	fprintf(json,
+		"{\"bench\":\"xrt\",\"device\":\"%s\",\"what\":\"runs\",\"right\":%d,\"of\":%d,\"slowest_s\":%.3f}\n",
+		uri, runs, RUNS, slowest);
+}
+
 /* What crosses the link for a row: its beats, a job, a result; and the trailer of its launch. */
 static void print_bytes(uint32_t cols, enum veto_format format)
 {
@@ -132,6 +163,7 @@ int main(int argc, char **argv)
 		data[i] = (float)((i * 2654435761u >> 8) % 4096) / 256;
 	printf("%s\n", uri);
 	time_starts(data);
+	count_runs(data);
 	dev = open_device();
 	time_launches(dev, data);
 	for (size_t i = 0; i < 2; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever bytes an image holds behind its magic and its length, the reader stays inside them. */
 #include "veto.h"
-#include "xclbin.h"
+#include "xrt_image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *file = malloc(size ? size : 1);
 	const uint64_t length = size;
 	struct xclbin image;
+	struct image found;
 	char why[VETO_WHY_MAX];
 
 	if (!file)
@@ -43,8 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(file, "xclbin2", 8);
 		memcpy(file + LENGTH_AT, &length, sizeof(length));
 	}
-	if (xclbin_read(file, size, "image", &image, why) == 0)
+	if (xclbin_read(file, size, "image", &image, why) == 0) {
 		read_everything(&image, file, size);
+		image_read(&image, "image", image.mode, &found, why);
+	}
 	free(file);
 	return 0;
 }

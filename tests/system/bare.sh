@@ -11,6 +11,8 @@ veto=$work/build/bin/veto
 expect "veto run\` is not in this build" "$veto" --help
 refuse 1 "this build has no \`veto run\`: it was made without llama.cpp" "$veto" run -p x
 expect '"available":true' "$veto" devices --json
+refuse 2 "'xrt:emulation=sw': this build has no xrt: device: it was made without XRT" "$veto" score -d xrt:emulation=sw x.npy
+refuse 2 "unknown device 'xrtx:'; known devices: cpu:" "$veto" score -d xrtx: x.npy
 expect 'gate' "$veto" policies
 expect '"status":"ok"' "$veto" score --json "$SOURCE/tests/golden/top-2-fp32.npy"
 [ -n "$(find "$work/build" -name libveto.so)" ] || complain "there is no library"

@@ -119,6 +119,9 @@ if [ -e "$image" ]; then
 	head -c 1000 "$image" >"$work/cut.xclbin"
 	refuse 2 "$work/cut.xclbin: its header says $(stat -c %s "$image") bytes, and there are 1000" "$VETO" inspect "$work/cut.xclbin"
 fi
+refuse 2 "can't read '$work': it is no regular file" "$VETO" inspect "$work"
+mkfifo "$work/fifo"
+refuse 2 "can't read '$work/fifo': it is no regular file" "$VETO" inspect "$work/fifo"
 refuse 2 "one FILE is needed" "$VETO" inspect
 refuse 2 "can't read '$work/no.xclbin'" "$VETO" inspect "$work/no.xclbin"
 refuse 2 "no xclbin: it does not start with 'xclbin2'" "$VETO" inspect "$SOURCE/README.md"

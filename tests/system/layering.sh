@@ -70,7 +70,7 @@ only() {
 }
 only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c
 only 'llama.h' host/sources/llama.c
-only 'pthread.h' drivers/cpu.c drivers/xrt.c host/device.c
+only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt.c drivers/xrt_child.c host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
 
 # Policies, sessions and the reference scores do no I/O, start no threads, read no clock, and allocate only in _new.

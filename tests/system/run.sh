@@ -112,6 +112,11 @@ done
 run -p "$question" -n 2 --max-tokens 6 --rows "$work/rows.npy" --policy floor:window=1,threshold=2000,min_survivors=0 --json >"$work/a"
 "$VETO" score --json "$work/rows.npy" >"$work/scores" || complain "the rows can't be scored"
 equal "$(wc -l <"$work/scores")" 2 "rows written"
+together=()
+for device in $DEVICES; do
+	"$VETO" score -d "$device" "$SOURCE/tests/golden/top-2-fp32.npy" >/dev/null 2>&1 && together+=(-d "$device")
+done
+"$VETO" score --json "${together[@]}" "$work/rows.npy" | cmp -s "$work/scores" - || complain "the rows score otherwise on another of ${together[*]}"
 equal "$(field 0 'd["candidates"][1]["score_q20"]' <"$work/a")" "$(field 1 'd["self_certainty_q20"]' <"$work/scores")" "score of a row"
 
 # Rows that can't be written, and a closed standard output, whose place the rows must not take.

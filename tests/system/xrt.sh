@@ -13,6 +13,31 @@ cp "$rows" "$work/rows.npy"
 chmod -R a+rX "$work"
 installed=$work/prefix/bin/veto
 
+# What they write is theirs to remove, wherever veto lies and whatever the stack's limit is.
+odd="$work/a b:c"
+cp -r "$work/prefix" "$odd"
+for mode in $modes; do
+	cases=$((cases + 3))
+	"$odd/bin/veto" score --json -d "xrt:emulation=$mode" "$rows" >"$work/odd" 2>"$work/stderr"
+	cmp -s "$work/right" "$work/odd" || complain "$mode: in '$odd': $(head -n 3 "$work/stderr")"
+	(ulimit -s 1024 && "$installed" score --json -d "xrt:emulation=$mode" "$rows") >"$work/small" 2>"$work/stderr"
+	cmp -s "$work/right" "$work/small" || complain "$mode: with a small stack: $(head -n 3 "$work/stderr")"
+	refuse 2 "can't read '$work': it is no regular file" "$VETO" score -d "xrt:emulation=$mode,xclbin=$work" "$rows"
+done
+left=$(find "$work/prefix" "$odd" -name '*.log')
+[ -z "$left" ] || complain "left behind: $left"
+
+# Made alike in every folder, but for what sanitizers say of the sources.
+for mode in $modes; do
+	cases=$((cases + 1))
+	grep -qa __ubsan "$work/prefix/libexec/veto/veto-$mode-emu.xclbin" && continue
+	! grep -qaF "$SOURCE" "$work/prefix/libexec/veto/veto-$mode-emu.xclbin" || complain "$mode: the image names $SOURCE"
+done
+
+# A lost card says why, and which it was.
+refuse 1 "row 0 and later: xrt:emulation=sw,index=0,deadline=1: Connection timed out: nothing came back for 1 s: it is lost" \
+	env VETO_MODEL_FAULT=hang:run:1 "$VETO" score --json -d cpu: -d xrt:emulation=sw,deadline=1 "$rows"
+
 # What was built from what.
 for mode in $modes; do
 	manifest=$work/prefix/libexec/veto/veto-$mode-emu.xclbin.sha256
