@@ -51,6 +51,7 @@ fuzz:
 tidy:
 	$(setup) packages tidy
 	$(call configure,dev)
+	cmake --build --preset dev --target made
 	tests/tidy.sh build/dev
 
 install: build

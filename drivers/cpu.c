@@ -2,7 +2,7 @@
 /* The cpu: device: the best instruction set at hand, and threads that share a job's rows. */
 #include "cpu.h"
 
-#include "backend.h"
+#include "cpu_hidden.h"
 #include "param.h"
 
 #include <assert.h>
@@ -43,10 +43,19 @@ struct entry {
 	struct timespec start;
 };
 
+/* A thread, or the caller that waits. */
+struct hand {
+	struct cpu *cpu;
+	pthread_t thread;
+	void *scratch; /* [scratch_bytes] for hidden states */
+};
+
 struct cpu {
 	const struct cpu_isa *isa;
+	const struct cpu_products *products;
 	uint32_t workers; /* threads besides the caller's */
-	pthread_t thread[THREADS_MAX];
+	struct hand hand[THREADS_MAX]; /* the caller's is the last of them */
+	size_t scratch_bytes;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t has_work;
 	struct entry entry[DEPTH]; /* a ring */
@@ -71,6 +80,17 @@ static const struct cpu_isa *isa_find(const char *name)
 		if (cpu_isas[i]->is_supported() && (strcmp(name, "best") == 0 || strcmp(name, cpu_isas[i]->name) == 0))
 			found = cpu_isas[i];
 	return found;
+}
+
+static const struct cpu_products *products_of(const struct cpu_isa *isa)
+{
+#ifdef __x86_64__
+	if (isa == &cpu_avx512 && cpu_products_vnni.is_supported())
+		return &cpu_products_vnni;
+	if (isa == &cpu_avx512 || isa == &cpu_avx2)
+		return isa == &cpu_avx2 ? &cpu_products_avx2 : &cpu_products_avx512;
+#endif
+	return &cpu_products_portable;
 }
 
 static uint64_t ns_since(const struct timespec *start)
@@ -102,11 +122,16 @@ static struct entry *entry_find(struct cpu *cpu)
 	return NULL;
 }
 
-static void score_rows(const struct cpu_isa *isa, struct job *job, uint32_t first, uint32_t count)
+static void score_rows(const struct hand *hand, struct job *job, uint32_t first, uint32_t count)
 {
+	const struct cpu_isa *isa = hand->cpu->isa;
 	const struct veto_rows *rows = &job->rows;
 	int rounding = fegetround();
 
+	if (job->head) {
+		cpu_hidden_score(hand->cpu->products, job, first, count, hand->scratch);
+		return;
+	}
 	if (rounding != FE_TONEAREST)
 		fesetround(FE_TONEAREST);
 	for (uint32_t i = first; i < first + count; i++)
@@ -116,17 +141,20 @@ static void score_rows(const struct cpu_isa *isa, struct job *job, uint32_t firs
 		fesetround(rounding);
 }
 
-/* Rows to take at a time: few enough that all threads end together, more than one where there are many. */
+/* Rows to take at a time: few enough that all threads end together, more than one where there are many.  States share
+ * the reading of a head's weights, so there each thread takes all it can. */
 static uint32_t share(const struct cpu *cpu, const struct entry *e)
 {
-	uint32_t part = (e->job->rows.rows - e->taken) / (2 * (cpu->workers + 1));
+	const uint32_t left = e->job->rows.rows - e->taken, threads = cpu->workers + 1;
+	const uint32_t part = e->job->head ? (left + threads - 1) / threads : left / (2 * threads);
 
 	return part < 1 ? 1 : part > ROWS_MAX ? ROWS_MAX : part;
 }
 
 /* Takes rows under the lock, scores them outside; ends the jobs that are complete, oldest first. */
-static bool score_some(struct cpu *cpu)
+static bool score_some(const struct hand *hand)
 {
+	struct cpu *cpu = hand->cpu;
 	struct entry *e = cpu->is_closing ? NULL : entry_find(cpu);
 	uint32_t first, count;
 
@@ -136,7 +164,7 @@ static bool score_some(struct cpu *cpu)
 	count = share(cpu, e);
 	e->taken += count;
 	pthread_mutex_unlock(&cpu->lock);
-	score_rows(cpu->isa, e->job, first, count);
+	score_rows(hand, e->job, first, count);
 	pthread_mutex_lock(&cpu->lock);
 	e->done += count;
 	while (cpu->entries > 0 && cpu->entry[cpu->first].done == cpu->entry[cpu->first].job->rows.rows)
@@ -146,11 +174,12 @@ static bool score_some(struct cpu *cpu)
 
 static void *worker(void *arg)
 {
-	struct cpu *cpu = arg;
+	const struct hand *hand = arg;
+	struct cpu *cpu = hand->cpu;
 
 	pthread_mutex_lock(&cpu->lock);
 	while (!cpu->is_closing)
-		if (!score_some(cpu))
+		if (!score_some(hand))
 			pthread_cond_wait(&cpu->has_work, &cpu->lock);
 	pthread_mutex_unlock(&cpu->lock);
 	return NULL;
@@ -162,7 +191,7 @@ static bool cpu_work(struct driver *drv)
 	bool did_work;
 
 	pthread_mutex_lock(&cpu->lock);
-	did_work = score_some(cpu);
+	did_work = score_some(&cpu->hand[cpu->workers]);
 	pthread_mutex_unlock(&cpu->lock);
 	return did_work;
 }
@@ -193,7 +222,9 @@ static void cpu_close(struct driver *drv)
 	pthread_cond_broadcast(&cpu->has_work);
 	pthread_mutex_unlock(&cpu->lock);
 	for (uint32_t i = 0; i < cpu->workers; i++)
-		pthread_join(cpu->thread[i], NULL);
+		pthread_join(cpu->hand[i].thread, NULL);
+	for (uint32_t i = 0; i <= cpu->workers; i++)
+		free(cpu->hand[i].scratch);
 	while (cpu->entries > 0)
 		end_first(cpu, -ECANCELED);
 	pthread_cond_destroy(&cpu->has_work);
@@ -225,20 +256,51 @@ static int cpu_open(struct driver *drv, const struct veto_values *args, char *wh
 	if (!cpu)
 		return param_fail(-ENOMEM, why, "cpu: out of memory");
 	cpu->isa = isa;
+	cpu->products = products_of(isa);
 	pthread_mutex_init(&cpu->lock, NULL);
 	pthread_cond_init(&cpu->has_work, NULL);
 	drv->state = cpu;
 	for (; cpu->workers < threads - 1; cpu->workers++) {
-		if (pthread_create(&cpu->thread[cpu->workers], NULL, worker, cpu)) {
+		struct hand *hand = &cpu->hand[cpu->workers];
+
+		hand->cpu = cpu;
+		if (pthread_create(&hand->thread, NULL, worker, hand)) {
 			cpu_close(drv);
 			return param_fail(-ENOMEM, why, "cpu: can't start %u threads", threads);
 		}
 	}
+	cpu->hand[cpu->workers].cpu = cpu;
 	drv->info->depth = DEPTH;
 	drv->info->formats = 1u << VETO_FP32 | 1u << VETO_FP16 | 1u << VETO_BF16;
 	drv->info->memories = 1u << VETO_HOST;
 	snprintf(drv->info->uri, sizeof(drv->info->uri), "cpu:isa=%s,threads=%u", isa->name, threads);
 	return 0;
+}
+
+/* No job is in flight, so the threads rest. */
+static int cpu_load(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why)
+{
+	struct cpu *cpu = drv->state;
+	const size_t bytes = cpu_hidden_bytes(head);
+
+	(void)slot;
+	for (uint32_t i = 0; i <= cpu->workers && bytes > cpu->scratch_bytes; i++) {
+		void *scratch = aligned_alloc(CPU_STATE_ALIGN, bytes);
+
+		if (!scratch)
+			return param_fail(-ENOMEM, why, "cpu: no memory for %zu bytes a thread", bytes);
+		free(cpu->hand[i].scratch);
+		cpu->hand[i].scratch = scratch;
+	}
+	if (bytes > cpu->scratch_bytes)
+		cpu->scratch_bytes = bytes;
+	return 0;
+}
+
+static void cpu_unload(struct driver *drv, uint32_t slot)
+{
+	(void)drv;
+	(void)slot;
 }
 
 static void cpu_list(void (*found)(void *arg, const char *uri), void *arg)
@@ -256,6 +318,8 @@ const struct backend cpu_backend = {
 	.open = cpu_open,
 	.close = cpu_close,
 	.submit = cpu_submit,
+	.load = cpu_load,
+	.unload = cpu_unload,
 	.work = cpu_work,
 	.list = cpu_list,
 };

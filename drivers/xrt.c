@@ -21,7 +21,7 @@
 
 #define DEPTH 64
 #define PATIENCE_NS 2000000000 /* for a child that closes its card */
-#define SECOND_NS 1000000000ll
+#define SECOND_NS 1000000000LL
 
 enum { PARAM_EMULATION, PARAM_INDEX, PARAM_DEADLINE, PARAM_XCLBIN };
 

@@ -4,18 +4,24 @@
 #define VETO_BACKEND_H
 
 #include "fx1.h"
-#include "veto.h"
+#include "head.h"
 
 /* What a driver finds out about one row. */
 struct row_result {
-	struct veto_record record;
-	struct fx1_top top[VETO_TOP_MAX]; /* the first job->top_entries are filled, best first */
+	union {
+		struct {
+			struct veto_record record;
+			struct fx1_top top[VETO_TOP_MAX]; /* the first job->top_entries are filled, best first */
+		};
+		struct head_result head; /* VETO_HIDDEN */
+	};
 };
 
-/* Rows to score.  A driver reads rows and top_entries, fills result[rows.rows], and ends the job once, in job_finish(). */
+/* Rows to score.  A driver reads what is above dev, fills result[rows.rows], and ends the job once, in job_finish(). */
 struct job {
 	struct veto_rows rows; /* checked */
-	uint32_t top_entries; /* 2..VETO_TOP_MAX */
+	uint32_t top_entries; /* VETO_LOGITS: 2..VETO_TOP_MAX */
+	const struct veto_head *head; /* VETO_HIDDEN: that of the slot rows.head */
 	struct row_result *result;
 
 	struct veto_device *dev; /* from here on device.c's own */
@@ -41,6 +47,10 @@ struct backend {
 	void (*close)(struct driver *drv);
 	/* Takes the job and returns at once; it never fails. */
 	void (*submit)(struct driver *drv, struct job *job);
+	/* NULL: no hidden states; or make a head ready in that slot (below VETO_HEADS_MAX), with no job in flight, and
+	 * forget it. */
+	int (*load)(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why);
+	void (*unload)(struct driver *drv, uint32_t slot);
 	/* NULL, or: do a piece of the work on the waiting caller's thread; false: there is none. */
 	bool (*work)(struct driver *drv);
 	/* The URIs worth opening here. */

@@ -14,6 +14,7 @@ struct veto_device {
 	const struct backend *backend;
 	struct driver driver;
 	struct veto_device_info info;
+	const struct veto_head *head[VETO_HEADS_MAX]; /* NULL: free */
 	struct job *idle; /* jobs to use again */
 	uint32_t in_flight; /* submitted and not reaped */
 	pthread_mutex_t lock; /* guards what follows */
@@ -166,24 +167,79 @@ static bool is_subset_valid(const struct veto_rows *rows)
 	return true;
 }
 
-static int check_rows(const struct veto_device_info *info, const struct veto_rows *rows)
+static int check_tokens(const struct veto_rows *rows, uint32_t vocab)
 {
-	if (rows->format >= VETO_FORMATS || rows->cols < 1 || rows->cols > VETO_VOCAB_MAX)
+	for (uint32_t i = 0; rows->token && i < rows->rows; i++)
+		if (rows->token[i] >= vocab && rows->token[i] != VETO_NO_TOKEN)
+			return -EINVAL;
+	return 0;
+}
+
+static int check_logits(const struct veto_rows *rows)
+{
+	if (rows->cols < 1 || rows->cols > VETO_VOCAB_MAX || rows->top_k > VETO_TOP_MAX || !is_subset_valid(rows))
+		return -EINVAL;
+	if (rows->memory == VETO_DEVICE && (rows->token || rows->subset_tokens))
+		return -EOPNOTSUPP;
+	return check_tokens(rows, rows->cols);
+}
+
+static int check_hidden(const struct veto_device *dev, const struct veto_rows *rows)
+{
+	const struct veto_head *head = rows->head < VETO_HEADS_MAX ? dev->head[rows->head] : NULL;
+
+	if (!head || rows->cols != head->info.cols)
+		return -EINVAL;
+	if (head->info.kind == VETO_HEAD_DENSE)
+		return 0;
+	return rows->token && rows->token_logp_q20 ? check_tokens(rows, head->info.vocab) : -EINVAL;
+}
+
+static int check_rows(const struct veto_device *dev, const struct veto_rows *rows)
+{
+	const struct veto_device_info *info = &dev->info;
+	int err;
+
+	if (rows->format >= VETO_FORMATS || rows->kind > VETO_HIDDEN)
 		return -EINVAL;
 	if (!(info->formats >> rows->format & 1) || rows->memory > VETO_DEVICE || !(info->memories >> rows->memory & 1))
 		return -EOPNOTSUPP;
-	if (rows->memory == VETO_DEVICE && (rows->token || rows->subset_tokens))
-		return -EOPNOTSUPP;
+	err = rows->kind == VETO_HIDDEN ? check_hidden(dev, rows) : check_logits(rows);
+	if (err)
+		return err;
 	if (rows->stride_bytes < rows->cols * veto_format_bytes(rows->format))
 		return -EINVAL;
-	if (rows->rows > 0 && rows->memory == VETO_HOST && !rows->data)
-		return -EINVAL;
-	if (rows->top_k > VETO_TOP_MAX || !is_subset_valid(rows))
-		return -EINVAL;
-	for (uint32_t i = 0; rows->token && i < rows->rows; i++)
-		if (rows->token[i] >= rows->cols && rows->token[i] != VETO_NO_TOKEN)
-			return -EINVAL;
+	return rows->rows > 0 && rows->memory == VETO_HOST && !rows->data ? -EINVAL : 0;
+}
+
+int veto_device_load(struct veto_device *dev, const struct veto_head *head, uint32_t *out, char *why)
+{
+	uint32_t slot = 0;
+	int err;
+
+	if (!dev->backend->load)
+		return param_fail(-EOPNOTSUPP, why, "%s: scores no hidden states", dev->info.uri);
+	if (dev->in_flight > 0)
+		return param_fail(-EBUSY, why, "%s: jobs are in flight", dev->info.uri);
+	while (slot < VETO_HEADS_MAX && dev->head[slot])
+		slot++;
+	if (slot == VETO_HEADS_MAX)
+		return param_fail(-ENOSPC, why, "%s: %d heads are loaded, which is all that it takes", dev->info.uri,
+			VETO_HEADS_MAX);
+	err = dev->backend->load(&dev->driver, slot, head, why);
+	if (err)
+		return err;
+	dev->head[slot] = head;
+	*out = slot;
 	return 0;
+}
+
+void veto_device_unload(struct veto_device *dev, uint32_t head)
+{
+	if (head >= VETO_HEADS_MAX || !dev->head[head])
+		return;
+	dev->backend->unload(&dev->driver, head);
+	dev->head[head] = NULL;
 }
 
 /* An idle job with room for so many rows. */
@@ -216,7 +272,7 @@ int veto_device_submit(
 	struct job *job;
 	int err;
 
-	err = check_rows(&dev->info, rows);
+	err = check_rows(dev, rows);
 	if (err)
 		return err;
 	if (dev->in_flight == dev->info.depth)
@@ -225,6 +281,7 @@ int veto_device_submit(
 	if (!job)
 		return -ENOMEM;
 	job->rows = *rows;
+	job->head = rows->kind == VETO_HIDDEN ? dev->head[rows->head] : NULL;
 	job->top_entries = FX1_TOP_ENTRIES(rows->top_k);
 	job->out = *out;
 	job->tag = tag;
@@ -292,23 +349,33 @@ static struct job *wait_finished(struct veto_device *dev, int64_t timeout_ns)
 	return take_finished(dev);
 }
 
-static void write_results(const struct job *job)
+static void write_logits(const struct job *job, uint32_t i)
 {
 	const struct veto_rows *rows = &job->rows;
+	const struct row_result *r = &job->result[i];
+	uint32_t *subset = job->out.subset_q31 ? job->out.subset_q31 + (size_t)i * rows->subset_tokens : NULL;
 	struct veto_score unwanted;
 
-	for (uint32_t i = 0; i < rows->rows; i++) {
-		const struct row_result *r = &job->result[i];
-		uint32_t *subset = job->out.subset_q31 ? job->out.subset_q31 + (size_t)i * rows->subset_tokens : NULL;
+	if (job->out.score || subset)
+		fx1_finish(rows, i, &r->record, r->top, job->out.score ? &job->out.score[i] : &unwanted, subset);
+	if (job->out.record)
+		job->out.record[i] = r->record;
+	for (uint32_t j = 0; job->out.top_id && j < rows->top_k; j++)
+		job->out.top_id[(size_t)i * rows->top_k + j] = r->top[j].id;
+}
 
-		if (job->out.score || subset)
-			fx1_finish(
-				rows, i, &r->record, r->top, job->out.score ? &job->out.score[i] : &unwanted, subset);
-		if (job->out.record)
-			job->out.record[i] = r->record;
-		for (uint32_t j = 0; job->out.top_id && j < rows->top_k; j++)
-			job->out.top_id[(size_t)i * rows->top_k + j] = r->top[j].id;
-	}
+static void write_hidden(const struct job *job, uint32_t i)
+{
+	struct veto_score unwanted;
+
+	head_finish(job->head, &job->rows, i, &job->result[i].head, job->out.score ? &job->out.score[i] : &unwanted,
+		job->out.head_q16 ? job->out.head_q16 + (size_t)i * job->head->info.outputs : NULL);
+}
+
+static void write_results(const struct job *job)
+{
+	for (uint32_t i = 0; i < job->rows.rows; i++)
+		(job->head ? write_hidden : write_logits)(job, i);
 }
 
 bool veto_device_has_finished(struct veto_device *dev)

@@ -75,7 +75,7 @@ static int32_t weight_at(const struct hx1_layer *layer, uint32_t row, uint32_t c
 	return layer->format == VETO_INT8 ? ((const int8_t *)layer->weight)[at] : ((const int16_t *)layer->weight)[at];
 }
 
-static int64_t row_sum(const struct hx1_layer *layer, uint32_t row, const int32_t *q)
+int64_t hx1_row_sum(const struct hx1_layer *layer, uint32_t row, const int32_t *q)
 {
 	int64_t acc = 0;
 
@@ -94,7 +94,7 @@ int32_t hx1_dense_end(const struct hx1_layer *layer, uint32_t o, int64_t acc, in
 void hx1_dense(const struct hx1_layer *layer, const int32_t *q, int32_t e, int32_t *z)
 {
 	for (uint32_t o = 0; o < layer->rows; o++)
-		z[o] = hx1_dense_end(layer, o, row_sum(layer, o, q), e);
+		z[o] = hx1_dense_end(layer, o, hx1_row_sum(layer, o, q), e);
 }
 
 void hx1_between(const int32_t *z, uint32_t count, int32_t *q, int32_t *e)
@@ -150,14 +150,19 @@ static uint64_t root(uint64_t v)
 	return r;
 }
 
-int32_t hx1_distance_end(const struct hx1_layer *layer, const int64_t *acc, uint64_t squares, int32_t e)
+int32_t hx1_part(const struct hx1_layer *layer, uint32_t o, int64_t acc)
+{
+	const struct veto_weight_scale *s = &layer->scale[o];
+
+	return (int32_t)limit(hx1_round(acc * s->mant, s->sh - 8), 1 << 30);
+}
+
+int32_t hx1_distance_end(const int32_t *part, uint32_t rows, uint64_t squares, int32_t e)
 {
 	uint64_t rest = squares << 16;
 
-	for (uint32_t o = 0; o < layer->rows; o++) {
-		const struct veto_weight_scale *s = &layer->scale[o];
-		const int64_t c = limit(hx1_round(acc[o] * s->mant, s->sh - 8), 1 << 30);
-		const uint64_t square = (uint64_t)(c * c);
+	for (uint32_t o = 0; o < rows; o++) {
+		const uint64_t square = (uint64_t)((int64_t)part[o] * part[o]);
 
 		rest = rest > square ? rest - square : 0;
 	}
@@ -166,50 +171,14 @@ int32_t hx1_distance_end(const struct hx1_layer *layer, const int64_t *acc, uint
 
 int32_t hx1_distance(const struct hx1_layer *layer, const int32_t *q, int32_t e)
 {
-	int64_t acc[VETO_HEAD_OUTPUTS_MAX];
+	int32_t part[VETO_HEAD_OUTPUTS_MAX];
 	uint64_t squares = 0;
 
 	for (uint32_t i = 0; i < layer->cols; i++)
 		squares += (uint64_t)((int64_t)q[i] * q[i]);
 	for (uint32_t o = 0; o < layer->rows; o++)
-		acc[o] = row_sum(layer, o, q);
-	return hx1_distance_end(layer, acc, squares, e);
-}
-
-uint32_t hx1_mean(const uint32_t *p, uint32_t count)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		sum += p[i];
-	return (uint32_t)(sum / count);
-}
-
-uint32_t hx1_product(const uint32_t *p, uint32_t count)
-{
-	uint64_t product = p[0];
-
-	for (uint32_t i = 1; i < count; i++)
-		product = (product * p[i] + (1u << 30)) >> 31;
-	return (uint32_t)product;
-}
-
-uint32_t hx1_min(const uint32_t *p, uint32_t count)
-{
-	uint32_t least = p[0];
-
-	for (uint32_t i = 1; i < count; i++)
-		least = p[i] < least ? p[i] : least;
-	return least;
-}
-
-int64_t hx1_log_mean(const int64_t *lp, uint32_t count)
-{
-	int64_t sum = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		sum += lp[i];
-	return sum / count;
+		part[o] = hx1_part(layer, o, hx1_row_sum(layer, o, q));
+	return hx1_distance_end(part, layer->rows, squares, e);
 }
 
 uint32_t hx1_exp(int64_t l)

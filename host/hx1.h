@@ -22,6 +22,7 @@ bool hx1_quantise(const void *state, enum veto_format format, uint32_t cols, int
 
 /* Step 2: z[layer->rows], Q16. */
 void hx1_dense(const struct hx1_layer *layer, const int32_t *q, int32_t e, int32_t *z);
+int64_t hx1_row_sum(const struct hx1_layer *layer, uint32_t row, const int32_t *q);
 /* Its end for row o: from the sum of products. */
 int32_t hx1_dense_end(const struct hx1_layer *layer, uint32_t o, int64_t acc, int32_t e);
 
@@ -34,15 +35,11 @@ void hx1_softmax(const int32_t *z, uint32_t count, uint32_t *p, int64_t *lp);
 uint32_t hx1_both(uint32_t p, uint32_t q);
 /* How far the state q, e lies from the space that the layer's rows (int16, orthonormal) span, Q16. */
 int32_t hx1_distance(const struct hx1_layer *layer, const int32_t *q, int32_t e);
-/* Its end: from the sums of products, and the sum of the squares of q. */
-int32_t hx1_distance_end(const struct hx1_layer *layer, const int64_t *acc, uint64_t squares, int32_t e);
+/* Its end: from the parts along the rows, as hx1_part() gives them, and the sum of the squares of q. */
+int32_t hx1_distance_end(const int32_t *part, uint32_t rows, uint64_t squares, int32_t e);
+int32_t hx1_part(const struct hx1_layer *layer, uint32_t o, int64_t acc);
 
-/* Step 5: over count >= 1 steps in their order, p in Q31, lp in Q20 nats. */
-uint32_t hx1_mean(const uint32_t *p, uint32_t count);
-uint32_t hx1_product(const uint32_t *p, uint32_t count);
-uint32_t hx1_min(const uint32_t *p, uint32_t count);
-int64_t hx1_log_mean(const int64_t *lp, uint32_t count);
-/* 2^31 exp(l), l in Q20 nats. */
+/* Step 5: 2^31 exp(l), l in Q20 nats. */
 uint32_t hx1_exp(int64_t l);
 
 /* Step 6: the integers of a row of weights and of its bias, in double.

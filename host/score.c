@@ -3,6 +3,7 @@
 #include "veto.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 const struct veto_field_info veto_fields[VETO_FIELDS] = {
@@ -16,6 +17,7 @@ const struct veto_field_info veto_fields[VETO_FIELDS] = {
 	[VETO_TOKEN_LOGP] = {"token_logp", "q20", 1, true},
 	[VETO_SUBSET_FIRST] = {"subset_first", "q31", 1, false},
 	[VETO_SUBSET_MASS] = {"subset_mass", "q31", 1, false},
+	[VETO_REWARD] = {"reward", "q31", 1, true},
 };
 
 const char *const veto_format_names[VETO_FORMATS] = {"fp32", "fp16", "bf16"};
@@ -28,6 +30,13 @@ int veto_field_find(const char *name)
 		if (strcmp(veto_fields[i].name, name) == 0)
 			return i;
 	return -ENOENT;
+}
+
+int64_t veto_logp_q20(double nats)
+{
+	if (!(nats >= -1024 && nats <= 0.001))
+		return VETO_NO_LOGP;
+	return llrint(fmin(nats, 0) * 0x1p20);
 }
 
 size_t veto_format_bytes(enum veto_format format) { return format == VETO_FP32 ? 4 : 2; }

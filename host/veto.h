@@ -36,6 +36,7 @@ enum veto_field {
 	VETO_TOKEN_LOGP, /* log-probability of the sampled token */
 	VETO_SUBSET_FIRST, /* Q31: probability of the subset's first token among the subset */
 	VETO_SUBSET_MASS, /* Q31: probability of the subset among all */
+	VETO_REWARD, /* Q31: of a head, for a hidden state */
 	VETO_FIELDS
 };
 
@@ -59,6 +60,7 @@ enum veto_score_flag {
 	VETO_EMPTY = 1, /* every entry masked: no field is defined */
 	VETO_NAN = 2, /* the row has NaN entries */
 	VETO_SATURATED = 4, /* the row has entries above 1024 */
+	VETO_BAD_STATE = 8, /* the hidden state has NaN or infinite values: no field is defined */
 };
 
 struct veto_score {
@@ -66,6 +68,39 @@ struct veto_score {
 	uint32_t flags; /* enum veto_score_flag */
 	struct veto_interval field[VETO_FIELDS];
 };
+
+/* --- Heads -----------------------------------------------------------------------------------------------------------
+ * What scores hidden states, from a file: a dense head gives a reward; a table gives the exact self-certainty, with the
+ * sampled token's log-probability (hls/arithmetic.md). */
+enum veto_head_kind { VETO_HEAD_DENSE, VETO_HEAD_SCH };
+
+struct veto_head_info {
+	enum veto_head_kind kind;
+	const char *shape; /* the name of its sort: "qwen-prm", "sch" */
+	const char *
+		output; /* VETO_HEAD_DENSE: "softmax:1", the class or classes whose probability is the reward; "sigmoid";
+			     * "raw" or "distance", which are no probabilities */
+	const char *aggregation; /* of steps: last, mean, product, min, geometric-mean, or max-pool */
+	const char *tap; /* which hidden state it reads: "final_norm", "layer:-2" */
+	const char *backbone; /* fingerprint of the model that makes the states, or "any" */
+	const char *quantisation; /* of that model's file, or "" */
+	uint32_t cols; /* values of a state */
+	uint32_t layers, width, outputs; /* VETO_HEAD_DENSE: 1 or 2; values between two layers, else 0; 1..64 */
+	enum veto_weight_format weights;
+	uint32_t vocab; /* VETO_HEAD_SCH: tokens */
+	bool is_probability; /* the reward lies in 0..1 */
+};
+
+struct veto_head;
+
+/* Read a head file.
+ *   -ENOENT and others of open()
+ *   -EINVAL  no head file, another version of file or arithmetic, another checksum, or a number out of range; see `why`
+ *   -ENOMEM */
+int veto_head_open(const char *path, struct veto_head **out, char *why);
+/* NULL is ignored. */
+void veto_head_close(struct veto_head *head);
+const struct veto_head_info *veto_head_info(const struct veto_head *head);
 
 /* --- Devices ---------------------------------------------------------------------------------------------------------
  * A device serves one thread at a time; different devices may serve different threads. */
@@ -75,21 +110,38 @@ extern const char *const veto_format_names[VETO_FORMATS];
 /* Bytes of one value, 4 or 2. */
 size_t veto_format_bytes(enum veto_format format);
 
+enum veto_kind {
+	VETO_LOGITS, /* one value a token of the vocabulary */
+	VETO_HIDDEN, /* hidden states, for a head */
+};
+
 enum veto_memory {
 	VETO_HOST, /* data is an address of this process */
 	VETO_DEVICE, /* handle is a buffer of the device that scores */
 };
 
-/* Rows of logits: the caller's, untouched until their job is reaped. */
+#define VETO_NO_LOGP INT64_MIN
+
+/* A log-probability in nats as Q20, to nearest; VETO_NO_LOGP where it is none: NaN, above 0.001, or below -1024 as the
+ * fillers -9999 and -FLT_MAX of servers are. */
+int64_t veto_logp_q20(double nats);
+
+/* Rows of logits or of hidden states: the caller's, untouched until their job is reaped. */
 struct veto_rows {
+	enum veto_kind kind;
 	enum veto_format format;
 	enum veto_memory memory;
 	uint32_t rows;
-	uint32_t cols; /* vocabulary, 1..VETO_VOCAB_MAX; entries beyond it in a padded row count for nothing */
+	uint32_t
+		cols; /* vocabulary, 1..VETO_VOCAB_MAX; entries beyond it in a padded row count for nothing; or values of a
+			* state, as many as the head reads */
 	size_t stride_bytes; /* from row to row; at least cols values, any alignment */
 	const void *data; /* VETO_HOST; any alignment */
 	void *handle; /* VETO_DEVICE */
 	const uint32_t *token; /* [rows] the sampled tokens, or NULL; VETO_NO_TOKEN: none for that row */
+	const int64_t
+		*token_logp_q20; /* [rows] VETO_HEAD_SCH: their log-probabilities at temperature 1, or VETO_NO_LOGP */
+	uint32_t head; /* VETO_HIDDEN: from veto_device_load() */
 	const uint32_t *subset; /* [subset_tokens], different ids below cols */
 	uint32_t subset_tokens; /* 0..VETO_SUBSET_MAX */
 	uint32_t top_k; /* 0..VETO_TOP_MAX: k of top_id and of the confidence; 0 leaves both out */
@@ -101,6 +153,8 @@ struct veto_results {
 	struct veto_record *record;
 	uint32_t *top_id; /* [rows][top_k], likeliest first; VETO_NO_TOKEN where fewer are left */
 	uint32_t *subset_q31; /* [rows][subset_tokens], probability of each among the subset; 0 for a masked one */
+	int32_t *
+		head_q16; /* VETO_HIDDEN: [rows][outputs] of a dense head, 0 for a bad state; a distance is one output */
 };
 
 struct veto_done {
@@ -130,10 +184,21 @@ void veto_device_close(struct veto_device *dev);
 
 const struct veto_device_info *veto_device_info(const struct veto_device *dev);
 
+/* Make a head ready to score with; it stays open until it is unloaded or the device closed.  *out: for veto_rows.head.
+ *   -EOPNOTSUPP  the device can't score hidden states, or not with such a head
+ *   -ENOSPC      VETO_HEADS_MAX are loaded, or the device's memory is full
+ *   -EBUSY       a job is in flight
+ * and what the device failed with. */
+#define VETO_HEADS_MAX 8
+int veto_device_load(struct veto_device *dev, const struct veto_head *head, uint32_t *out, char *why);
+/* With no job in flight. */
+void veto_device_unload(struct veto_device *dev, uint32_t head);
+
 /* Start scoring rows into out.  Does not wait for the device.  *rows and *out are copied; what they point to stays
  * valid and untouched until veto_device_reap() returns the tag.
  *   -EAGAIN      info->depth jobs are in flight: reap first
- *   -EINVAL      cols, stride, top_k, a token or the subset out of range, or an id twice in the subset
+ *   -EINVAL      cols, stride, top_k, a token or the subset out of range, or an id twice in the subset; for hidden states
+ *                cols other than the head's, no such head, or a table without tokens and log-probabilities
  *   -EOPNOTSUPP  the device can't read this format or memory, or rows in its own memory come with tokens or a subset,
  *                whose logits are read on the host
  *   -ENOMEM */

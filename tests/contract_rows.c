@@ -24,7 +24,8 @@ struct answers {
 
 static struct veto_results results_of(struct answers *a)
 {
-	return (struct veto_results){a->score, a->record, a->top_id, a->subset_q31};
+	return (struct veto_results){
+		.score = a->score, .record = a->record, .top_id = a->top_id, .subset_q31 = a->subset_q31};
 }
 
 static void find_reference(const struct veto_rows *rows, struct answers *out)

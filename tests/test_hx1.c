@@ -330,25 +330,6 @@ static void distances_are_near_the_true_ones(void **state)
 	assert_true(fabs(to_double(hx1_distance(&layer, q, e)) / sqrt(rest) - 1) < 2e-5);
 }
 
-static void steps_are_aggregated_in_their_order(void **state)
-{
-	static const uint32_t p[] = {1u << 31, 3u << 29, 1u << 30}; /* 1, 3/4, 1/2 */
-	static const uint32_t odd[] = {1, 2, 2};
-	int64_t lp[3];
-
-	(void)state;
-	assert_int_equal(hx1_mean(p, 3), 3u << 29);
-	assert_int_equal(hx1_mean(odd, 3), 1);
-	assert_int_equal(hx1_product(p, 3), 3u << 28);
-	assert_int_equal(hx1_product(p, 1), 1u << 31);
-	assert_int_equal(hx1_product((const uint32_t[]){3, 1u << 30}, 2), 2); /* 3/2 and the half that rounds up */
-	assert_int_equal(hx1_min(p, 3), 1u << 30);
-	for (int i = 0; i < 3; i++)
-		lp[i] = llrint(log(p[i] / 0x1p31) * 0x1p20);
-	assert_true(fabs(hx1_exp(hx1_log_mean(lp, 3)) / 0x1p31 - cbrt(3.0 / 8)) < 2e-5);
-	assert_int_equal(hx1_log_mean((const int64_t[]){-1, -1, -3}, 3), -1); /* toward 0 */
-}
-
 static void logarithms_go_back_to_probabilities(void **state)
 {
 	(void)state;
@@ -492,7 +473,6 @@ int main(void)
 		cmocka_unit_test(extreme_outputs_stay_finite),
 		cmocka_unit_test(a_distance_is_what_the_rows_leave),
 		cmocka_unit_test(distances_are_near_the_true_ones),
-		cmocka_unit_test(steps_are_aggregated_in_their_order),
 		cmocka_unit_test(logarithms_go_back_to_probabilities),
 		cmocka_unit_test(a_table_row_gives_self_certainty),
 		cmocka_unit_test(rewards_are_near_the_true_ones),

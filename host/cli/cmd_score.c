@@ -187,7 +187,10 @@ static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows
 	int err;
 
 	for (uint32_t i = 0; i < lanes; i++) {
-		struct veto_results out = {lane[i].score, lane[i].record, lane[i].top_id, lane[i].subset_q31};
+		struct veto_results out = {.score = lane[i].score,
+			.record = lane[i].record,
+			.top_id = lane[i].top_id,
+			.subset_q31 = lane[i].subset_q31};
 
 		err = veto_device_submit(lane[i].dev, rows, &out, i);
 		if (err)

@@ -36,10 +36,16 @@ allow host/hash.h host/clock.h --
 allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h
 allow host/session.c -- veto.h policy.h param.h
 allow host/json.[ch] -- veto.h json.h param.h policy.h
-allow host/backend.h -- veto.h fx1.h
+allow host/map.[ch] -- map.h param.h
+allow host/sha256.[ch] -- sha256.h
+allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
+allow host/gguf.[ch] -- gguf.h fx1.h map.h sha256.h param.h
+allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h param.h
+allow host/head_make.[ch] -- head.h head_make.h sha256.h param.h
+allow host/backend.h -- veto.h fx1.h head.h
 allow host/device.c -- veto.h backend.h param.h
 allow host/worker.[ch] -- worker.h clock.h
-allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h param.h cpu.h cpu_row.h
+allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h hx1.h param.h cpu.h cpu_row.h cpu_hidden.h cpu_products.h cpu_hidden_avx512.c
 allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
 allow drivers/xrt_folder.h drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h clock.h worker.h xrt_folder.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h param.h clock.h
@@ -68,13 +74,14 @@ only() {
 	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c
+only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c
+only 'openssl/evp.h' host/sha256.c
 only 'llama.h' host/sources/llama.c
 only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt.c drivers/xrt_child.c host/device.c
-only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c
+only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c drivers/cpu_hidden_avx2.c drivers/cpu_hidden_avx512.c
 
 # Policies, sessions and the reference scores do no I/O, start no threads, read no clock, and allocate only in _new.
-pure="host/policy.c host/policies/*.c host/session.c host/fx1.c host/hx1.c host/score.c"
+pure="host/policy.c host/policies/*.c host/session.c host/fx1.c host/hx1.c host/reward.c host/score.c"
 # shellcheck disable=SC2086 # A list of patterns.
 found=$(grep -nE '\b(fopen|printf|fprintf|puts|open|read|write|clock_gettime|time|pthread_[a-z]+|malloc|realloc|calloc)\(' $pure | grep -v 's = calloc(1, bytes);')
 [ -z "$found" ] || { echo "forbidden calls:"; echo "$found"; failures=$((failures + 1)); }

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Head files: every known shape becomes one that gives the reward of its floats; what is wrong with one is said. */
+#include "check.h"
+#include "heads.h"
+#include "rows.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct head_texts plain = {"probe", "sigmoid", "last", "final_norm", "any", ""};
+
+/* The reward by the table of heads, from outputs in double. */
+static double exact_reward(const struct head_shape *shape, const double *out, uint32_t outputs, double squares)
+{
+	double sum = 0, rest = squares;
+
+	if (strcmp(shape->output, "sigmoid") == 0)
+		return 1 / (1 + exp(-out[0]));
+	if (strcmp(shape->output, "raw") == 0)
+		return out[0];
+	if (strcmp(shape->output, "distance") == 0) {
+		for (uint32_t k = 0; k < outputs; k++)
+			rest -= out[k] * out[k];
+		return -sqrt(rest);
+	}
+	for (uint32_t k = 0; k < outputs; k++)
+		sum += exp(out[k]);
+	if (strcmp(shape->output, "softmax:3") == 0)
+		return exp(out[3]) / sum;
+	return (exp(out[1]) + (strcmp(shape->output, "softmax:1+2") == 0 ? exp(out[2]) : 0)) / sum;
+}
+
+/* Import, as the command does, and compare on random states. */
+static void check_shape(const struct head_shape *shape, const char *type, uint32_t cols)
+{
+	enum { STATES = 3 };
+	struct published p = published_new(shape, type, cols, cols);
+	struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
+	char path[] = "/tmp/veto_published.XXXXXX", made[] = "/tmp/veto_made.XXXXXX", why[VETO_WHY_MAX];
+	const struct head_shape *found;
+	struct head_source source[VETO_HEAD_LAYERS_MAX];
+	struct safetensors st;
+	struct map map;
+	struct veto_head *head;
+	struct veto_device *dev;
+	struct dice dice = {cols + 1};
+	float *x = malloc(cols * STATES * sizeof(*x));
+	double *room = malloc(VETO_STATE_MAX * sizeof(*room)), out[VETO_HEAD_OUTPUTS_MAX];
+	struct veto_score score[STATES];
+
+	close(mkstemp(path));
+	close(mkstemp(made));
+	published_write(&p, path);
+	if (map_open(path, &map, why) || safetensors_parse(map.data, map.bytes, path, &st, why) ||
+		head_shape_find(shape->name, &st, &found, source, why))
+		fail_msg("%s", why);
+	assert_ptr_equal(found, shape);
+	if (head_make_dense(made, &texts, source, shape->layers, VETO_INT16, why) || veto_head_open(made, &head, why))
+		fail_msg("%s", why);
+	assert_int_equal(veto_head_info(head)->cols, cols);
+	assert_string_equal(veto_head_info(head)->tap, shape->tap);
+	for (uint32_t i = 0; i < cols * STATES; i++)
+		x[i] = 2.5f * dice_normal(&dice);
+	struct veto_rows rows = {
+		.kind = VETO_HIDDEN, .rows = STATES, .cols = cols, .stride_bytes = cols * sizeof(*x), .data = x};
+
+	assert_int_equal(veto_device_open("cpu:", &dev, why), 0);
+	assert_int_equal(veto_device_load(dev, head, &rows.head, why), 0);
+	assert_int_equal(veto_device_score(dev, &rows, &(struct veto_results){.score = score}), 0);
+	veto_device_close(dev);
+	for (uint32_t s = 0; s < STATES; s++) {
+		const float *state = x + (size_t)s * cols;
+		double squares = 0, exact, got;
+
+		for (uint32_t i = 0; i < cols; i++)
+			squares += (double)state[i] * state[i];
+		head_exact(source, shape->layers, state, room, out);
+		exact = exact_reward(shape, out, (uint32_t)source[shape->layers - 1].weight->shape[0], squares);
+		assert_int_equal(score[s].has, 1u << VETO_REWARD);
+		got = (double)score[s].field[VETO_REWARD].low / 0x1p31;
+		if (!(fabs(got - exact) <= 1e-3))
+			fail_msg("%s, D = %u: %g, expected %g", shape->name, cols, got, exact);
+	}
+	veto_head_close(head);
+	safetensors_free(&st);
+	map_close(&map);
+	published_free(&p);
+	unlink(path);
+	unlink(made);
+	free(room);
+	free(x);
+}
+
+static void every_shape_gives_the_reward_of_its_floats(void **state)
+{
+	(void)state;
+	for (const struct head_shape *s = head_shapes; s->name; s++) {
+		check_shape(s, "F32", 576);
+		check_shape(s, s->layer[0].weight ? "BF16" : "F32", 1536); /* bf16 is not orthonormal enough */
+	}
+	check_shape(shape_named("skywork-prm"), "BF16", 3584);
+	check_shape(shape_named("reasoneval"), "BF16", 4096);
+}
+
+/* The real one is D = 3584, or 8192; sanitizers make it slow. */
+static void a_large_head_is_imported(void **state)
+{
+	(void)state;
+	check_shape(shape_named("qwen-prm"), "BF16", 3584);
+}
+
+/* --- Aggregation, worked by hand --- */
+
+static double aggregate(enum head_aggregation aggregation, enum head_output output, const int32_t *z, uint32_t steps)
+{
+	struct veto_head head = {.output = output, .aggregation = aggregation, .info.outputs = 1};
+	struct head_steps sofar = {0};
+	int64_t value = 0;
+
+	for (uint32_t i = 0; i < steps; i++)
+		value = head_add_step(&head, &sofar, &z[i]);
+	return (double)value / 0x1p31;
+}
+
+/* Sigmoids of 0, log 3 and -log 3 are 1/2, 3/4 and 1/4. */
+static void steps_are_aggregated_in_their_order(void **state)
+{
+	static const int32_t z[] = {0, 71999, -71999}, raw[] = {65536, -32768, 131072};
+
+	(void)state;
+	assert_true(fabs(aggregate(HEAD_LAST, HEAD_SIGMOID, z, 3) - 0.25) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_MEAN, HEAD_SIGMOID, z, 3) - 0.5) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_PRODUCT, HEAD_SIGMOID, z, 3) - 3.0 / 32) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_MIN, HEAD_SIGMOID, z, 2) - 0.5) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_MIN, HEAD_SIGMOID, z, 3) - 0.25) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_GEOMETRIC_MEAN, HEAD_SIGMOID, z, 3) - cbrt(3.0 / 32)) < 1e-4);
+	assert_true(fabs(aggregate(HEAD_MAX_POOL, HEAD_SIGMOID, z, 3) - 0.75) < 1e-4);
+	assert_true(aggregate(HEAD_MEAN, HEAD_RAW, raw, 2) == 0.25);
+	assert_true(aggregate(HEAD_MIN, HEAD_RAW, raw, 3) == -0.5);
+	assert_true(aggregate(HEAD_LAST, HEAD_RAW, raw, 3) == 2);
+	assert_true(aggregate(HEAD_PRODUCT, HEAD_SIGMOID, z, 1) == aggregate(HEAD_LAST, HEAD_SIGMOID, z, 1));
+}
+
+static void pools_take_the_largest_of_each_output(void **state)
+{
+	static const int32_t z[2][2] = {{65536, 0}, {0, 131072}};
+	struct veto_head head = {
+		.output = HEAD_SOFTMAX, .classes = 1, .class = {1}, .aggregation = HEAD_MAX_POOL, .info.outputs = 2};
+	struct head_steps steps = {0};
+
+	(void)state;
+	assert_true(fabs((double)head_add_step(&head, &steps, z[0]) / 0x1p31 - 1 / (1 + exp(1))) < 1e-4);
+	assert_true(fabs((double)head_add_step(&head, &steps, z[1]) / 0x1p31 - 1 / (1 + exp(-1))) < 1e-4); /* 1 and 2 */
+}
+
+/* --- What is wrong --- */
+
+static char *file;
+static size_t file_bytes;
+
+static void read_whole(const char *path)
+{
+	struct map map;
+
+	assert_int_equal(map_open(path, &map, NULL), 0);
+	file = malloc(map.bytes);
+	assert_non_null(file);
+	memcpy(file, map.data, map.bytes);
+	file_bytes = map.bytes;
+	map_close(&map);
+}
+
+/* A small head whose file lies in memory. */
+static void make_small(const struct head_texts *texts, const char *type, uint32_t rows)
+{
+	static float w[64], b[64];
+	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {rows, 2}, .data = w};
+	const struct tensor bias = {.name = "b", .type = "F32", .dims = 1, .shape = {rows}, .data = b};
+	const struct head_source source = {&weight, &bias};
+	char path[] = "/tmp/veto_small.XXXXXX", why[VETO_WHY_MAX];
+
+	for (int i = 0; i < 64; i++)
+		w[i] = (float)(i % 7 - 3);
+	close(mkstemp(path));
+	if (head_make_dense(path, texts, &source, 1, *type == '8' ? VETO_INT8 : VETO_INT16, why))
+		fail_msg("%s", why);
+	free(file);
+	read_whole(path);
+	unlink(path);
+}
+
+static void any_flipped_bit_and_any_cut_is_refused(void **state)
+{
+	struct veto_head head;
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	make_small(&plain, "16", 1);
+	assert_int_equal(head_parse(file, file_bytes, "small", &head, why), 0);
+	head_clear(&head);
+	for (size_t i = 0; i < file_bytes; i++) {
+		file[i] ^= (char)(1 << i % 8);
+		if (head_parse(file, file_bytes, "small", &head, why) != -EINVAL || strncmp(why, "small: ", 7) != 0)
+			fail_msg("byte %zu: '%s'", i, why);
+		file[i] ^= (char)(1 << i % 8);
+	}
+	for (size_t i = 0; i < file_bytes; i++) {
+		char *cut = malloc(i ? i : 1);
+
+		memcpy(cut, file, i);
+		assert_int_equal(head_parse(cut, i, "small", &head, why), -EINVAL);
+		free(cut);
+	}
+}
+
+/* The file with a text replaced by one of its length, and the checksum made right. */
+static void refuse(const char *from, const char *to, const char *message)
+{
+	char *at = memmem(file, file_bytes, from, strlen(from)), *sum, before[SHA256_HEX], why[VETO_WHY_MAX];
+	struct veto_head head;
+
+	assert_non_null(at);
+	assert_int_equal(strlen(from), strlen(to));
+	memcpy(at, to, strlen(to));
+	sum = (char *)memmem(file, file_bytes, "\"sha256\":\"", 10) + 10;
+	memcpy(before, sum, SHA256_HEX - 1);
+	char hex[SHA256_HEX];
+
+	assert_int_equal(head_checksum(file, file_bytes, (size_t)(sum - file), hex), 0);
+	memcpy(sum, hex, SHA256_HEX - 1);
+	if (head_parse(file, file_bytes, "small", &head, why) != -EINVAL || !strstr(why, message))
+		fail_msg("'%s' lacks '%s'", why, message);
+	memcpy(sum, before, SHA256_HEX - 1);
+	memcpy(at, from, strlen(from));
+}
+
+static void what_does_not_fit_is_said(void **state)
+{
+	(void)state;
+	make_small(&plain, "16", 1);
+	refuse("\"veto_head\":\"1\"", "\"veto_head\":\"2\"", "\"veto_head\" is \"2\", and this library reads \"1\"");
+	refuse("HX1 1", "HX1 7", "\"arithmetic\" is \"HX1 7\", and this library reads \"HX1 1\"");
+	refuse("\"sigmoid\"", "\"sigmund\"", "unknown output \"sigmund\" of a head with 1 outputs");
+	refuse("\"last\"", "\"lost\"", "unknown aggregation \"lost\"");
+	refuse("\"tap\"", "\"top\"", "its metadata has no \"tap\"");
+	refuse("layer.0.mant", "layer.0.ment", "there is no tensor \"layer.0.mant\"");
+	refuse("\"dtype\":\"U16\"", "\"dtype\":\"I16\"", "\"layer.0.mant\" is I16 of 1 dimensions, expected U16 of 1");
+	refuse("\"shape\":[1,2]", "\"shape\":[2,1]", "\"layer.0.mant\" has 1 in dimension 0, expected 2");
+	make_small(&(struct head_texts){"token-prm", "softmax:1", "min", "final_norm", "any", ""}, "16", 2);
+	refuse("softmax:1", "softmax:2", "unknown output \"softmax:2\" of a head with 2 outputs");
+	refuse("softmax:1", "softmax:-", "unknown output");
+}
+
+static void numbers_that_no_weights_have_are_refused(void **state)
+{
+	static const char mant[] = {0, 127}, least[] = {0, -128};
+	char *weight;
+
+	(void)state;
+	make_small(&plain, "16", 1);
+	weight = file + file_bytes - 4; /* two weights of 16 bits, behind sh and mant, behind the bias */
+	memcpy(weight, least, 2);
+	refuse("final_norm", "final_norm", "has a weight of -32768");
+	make_small(&plain, "16", 1);
+	weight = file + file_bytes - 4;
+	memcpy(weight - 4, mant, 2);
+	refuse("final_norm", "final_norm", "which no weights have");
+}
+
+static void weights_that_are_no_numbers_are_named(void **state)
+{
+	static float w[2][3] = {{1, 2, 3}, {4, NAN, 6}}, b[2] = {0, 40000};
+	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {2, 3}, .data = w};
+	const struct tensor bias = {.name = "b", .type = "F32", .dims = 1, .shape = {2}, .data = b};
+	const struct head_source source = {&weight, &bias};
+	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", ""};
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(head_make_dense("/tmp/veto_never", &texts, &source, 1, VETO_INT16, why), -EINVAL);
+	assert_string_equal(why, "\"w\" [1, 1] is nan");
+	w[1][1] = 5;
+	assert_int_equal(head_make_dense("/tmp/veto_never", &texts, &source, 1, VETO_INT16, why), -EINVAL);
+	assert_string_equal(why, "\"b\" [1] is 40000, out of range");
+	b[1] = 0;
+	w[0][0] = w[0][1] = w[0][2] = 1e30f;
+	assert_int_equal(head_make_dense("/tmp/veto_never", &texts, &source, 1, VETO_INT16, why), -EINVAL);
+	assert_string_equal(why, "\"w\" row 0: its weights are out of range");
+	w[0][0] = w[0][1] = w[0][2] = 1;
+	assert_int_equal(head_make_dense("/nowhere/head", &texts, &source, 1, VETO_INT16, why), -ENOENT);
+	assert_int_equal(access("/tmp/veto_never", F_OK), -1);
+	assert_int_equal(access("/tmp/veto_never.partial", F_OK), -1);
+}
+
+static void rows_that_are_not_orthonormal_span_no_subspace(void **state)
+{
+	static float w[2][2] = {{1, 0}, {0.01f, 1}};
+	const struct tensor weight = {.name = "u", .type = "F32", .dims = 2, .shape = {2, 2}, .data = w};
+	const struct head_source source = {&weight, NULL};
+	const struct head_texts texts = {"subspace", "distance", "min", "final_norm", "any", ""};
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	assert_int_equal(head_make_dense("/tmp/veto_never", &texts, &source, 1, VETO_INT16, why), -EINVAL);
+	assert_non_null(strstr(why, "rows 0 and 1 are not orthonormal: their product is 0.01"));
+}
+
+static void shapes_that_do_not_fit_are_refused(void **state)
+{
+	static float w[3 * 4];
+	const struct tensor tensor[] = {{.name = "score.weight", .type = "F32", .dims = 2, .shape = {3, 4}, .data = w},
+		{.name = "v_head.summary.weight", .type = "I32", .dims = 2, .shape = {1, 4}, .data = w}};
+	const struct safetensors st = {.tensor = (struct tensor *)tensor, .tensors = 2};
+	static const char *const cases[][2] = {{"token-prm", "\"score.weight\" is 3 x 4; token-prm has 2 x 4 there"},
+		{"qwen-prm", "qwen-prm needs a tensor \"score.0.weight\", and there is none"},
+		{"skywork-prm", "\"v_head.summary.weight\" is of type I32; F32, F16, BF16 and F64 are read"},
+		{"subspace", "there are 2 tensors, and subspace is one"},
+		{"gpt", "unknown shape 'gpt'; known: qwen-prm, qwen-rm, skywork-prm, reasoneval, token-prm, sprm, probe, coderl, "
+			"subspace"}};
+	const struct head_shape *shape;
+	struct head_source source[VETO_HEAD_LAYERS_MAX];
+	char why[VETO_WHY_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(head_shape_find(cases[i][0], &st, &shape, source, why), -EINVAL);
+		assert_string_equal(why, cases[i][1]);
+	}
+}
+
+static void log_probabilities_that_are_none_become_none(void **state)
+{
+	(void)state;
+	assert_int_equal(veto_logp_q20(-1), -(1 << 20));
+	assert_int_equal(veto_logp_q20(0.001), 0);
+	assert_int_equal(veto_logp_q20(-1024), -(1LL << 30));
+	assert_int_equal(veto_logp_q20(0.0011), VETO_NO_LOGP);
+	assert_int_equal(veto_logp_q20(NAN), VETO_NO_LOGP);
+	assert_int_equal(veto_logp_q20(-9999), VETO_NO_LOGP);
+	assert_int_equal(veto_logp_q20(-3.4028234663852886e38), VETO_NO_LOGP);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	free(file);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_shape_gives_the_reward_of_its_floats),
+		cmocka_unit_test(a_large_head_is_imported),
+		cmocka_unit_test(steps_are_aggregated_in_their_order),
+		cmocka_unit_test(pools_take_the_largest_of_each_output),
+		cmocka_unit_test(any_flipped_bit_and_any_cut_is_refused),
+		cmocka_unit_test(what_does_not_fit_is_said),
+		cmocka_unit_test(numbers_that_no_weights_have_are_refused),
+		cmocka_unit_test(weights_that_are_no_numbers_are_named),
+		cmocka_unit_test(rows_that_are_not_orthonormal_span_no_subspace),
+		cmocka_unit_test(shapes_that_do_not_fit_are_refused),
+		cmocka_unit_test(log_probabilities_that_are_none_become_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, end);
+}
