@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of devices, in two parts. */
+/* The contract of devices, in three parts. */
 #ifndef VETO_TESTS_CONTRACT_H
 #define VETO_TESTS_CONTRACT_H
 
@@ -12,5 +12,8 @@ struct veto_device *contract_open(void);
 
 /* Their answers, on so many logits; returns how many tests failed. */
 int contract_test_rows(uint64_t logits);
+
+/* Heads, on so many products of weights. */
+int contract_test_hidden(uint64_t products);
 
 #endif

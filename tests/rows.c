@@ -3,6 +3,7 @@
 #include "rows.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const row_kinds[ROW_KINDS] = {
@@ -227,4 +228,50 @@ void row_make(enum row_kind kind, enum veto_format format, uint32_t cols, uint64
 		else
 			store(row, format, i, makers[kind](&m, i));
 	}
+}
+
+/* --- Hidden states --- */
+
+static uint32_t state_value(enum state_kind kind, enum veto_format format, struct dice *dice)
+{
+	static const uint32_t exponent[VETO_FORMATS] = {0x7f800000, 0x7c00, 0x7f80};
+	static const int shift[VETO_FORMATS] = {0, 16, 16};
+	const uint32_t random = (uint32_t)(dice_next(dice) >> shift[format]) & (shift[format] ? 0xffff : UINT32_MAX);
+	const uint32_t sign = exponent[format] + (exponent[format] & -exponent[format]); /* the bit above */
+	const uint32_t lowest = exponent[format] & -exponent[format];
+	float x = 2.5f * dice_normal(dice);
+	uint32_t bits;
+
+	switch (kind) {
+	case STATE_SUBNORMAL:
+		return random & ~exponent[format];
+	case STATE_LARGEST:
+		return (random | exponent[format]) ^ lowest;
+	case STATE_ZEROS:
+		return random & sign;
+	case STATE_BITS:
+		return random;
+	default:
+		x *= kind == STATE_WITH_OUTLIERS && dice_below(dice, 200) == 0 ? 40 : 1;
+		memcpy(&bits, &x, sizeof(bits));
+		return format == VETO_FP32 ? bits : format == VETO_FP16 ? to_fp16(x) : to_bf16(x);
+	}
+}
+
+void *state_new(enum state_kind kind, enum veto_format format, uint32_t cols, struct dice *dice)
+{
+	static const uint32_t bad[VETO_FORMATS] = {0xff800000, 0x7c01, 0x7f80};
+	const size_t bytes = veto_format_bytes(format);
+	char *state = malloc(cols * bytes);
+
+	if (!state)
+		abort();
+	for (uint32_t i = 0; i < cols; i++) {
+		const uint32_t value = state_value(kind, format, dice);
+
+		memcpy(state + i * bytes, &value, bytes);
+	}
+	if (kind == STATE_BAD)
+		memcpy(state + dice_below(dice, cols) * bytes, &bad[format], bytes);
+	return state;
 }

@@ -41,4 +41,18 @@ float dice_normal(struct dice *dice); /* standard normal, nearly: the sum of fou
 /* Fill a row of cols entries; the same seed gives the same row. */
 void row_make(enum row_kind kind, enum veto_format format, uint32_t cols, uint64_t seed, void *row);
 
+enum state_kind {
+	STATE_NORMAL,
+	STATE_WITH_OUTLIERS,
+	STATE_SUBNORMAL,
+	STATE_LARGEST, /* next to infinity */
+	STATE_ZEROS, /* of both signs */
+	STATE_BITS, /* any */
+	STATE_BAD, /* one value is NaN or infinite */
+	STATE_KINDS
+};
+
+/* A state in memory that ends with it, to be freed; other kinds than the last two have no NaN and no infinity. */
+void *state_new(enum state_kind kind, enum veto_format format, uint32_t cols, struct dice *dice);
+
 #endif

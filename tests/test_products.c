@@ -24,53 +24,6 @@ static const struct cpu_products *const all[] = {
 static const uint32_t sizes[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 576, 896, 1000, 4095, 4096,
 	4097, 4112, 8191, 8192, 8193, 8224, 16383, 16384};
 
-enum state_kind { NORMAL, WITH_OUTLIERS, SUBNORMAL, BITS, LARGEST, ZEROS, BAD, STATE_KINDS };
-
-/* A state; the memory ends with it, so that a sanitizer sees what reads on. */
-static void *make_state(enum state_kind kind, enum veto_format format, uint32_t cols, struct dice *dice)
-{
-	const size_t bytes = veto_format_bytes(format);
-	char *state = malloc(cols * bytes);
-
-	assert_non_null(state);
-	for (uint32_t i = 0; i < cols; i++) {
-		const float x = dice_normal(dice) * (kind == WITH_OUTLIERS && dice_below(dice, 200) == 0 ? 100 : 2.5f);
-		uint32_t bits;
-
-		memcpy(&bits, &x, sizeof(bits));
-		if (kind == SUBNORMAL)
-			bits &= 0x807fffff;
-		if (kind == BITS)
-			bits = (uint32_t)dice_next(dice);
-		if (kind == LARGEST)
-			bits = (uint32_t)dice_next(dice) | 0x7f7f0000;
-		if (kind == ZEROS)
-			bits &= 0x80000000;
-		if (format == VETO_BF16)
-			bits >>= 16;
-		if (format == VETO_FP16 && kind <= WITH_OUTLIERS)
-			bits = (bits >> 16 & 0x8000) |
-			       ((bits >> 23 & 255) > 112 ? (bits & 0x7fffffff) - (112u << 23) : 0) >> 13;
-		else if (format == VETO_FP16)
-			bits = kind == LARGEST ? (bits & 0xffff) | 0x7b00
-					       : bits >> 16 & (kind == SUBNORMAL ? 0x83ff : 0xffff);
-		/* BITS has infinities and NaN; the others have none. */
-		if (kind != BITS && kind != BAD && format == VETO_FP16 && (bits & 0x7c00) == 0x7c00)
-			bits ^= 0x400;
-		if (kind != BITS && kind != BAD && format == VETO_BF16 && (bits & 0x7f80) == 0x7f80)
-			bits ^= 0x80;
-		if (kind != BITS && kind != BAD && format == VETO_FP32 && (bits & 0x7f800000) == 0x7f800000)
-			bits ^= 0x800000;
-		memcpy(state + i * bytes, &bits, bytes);
-	}
-	if (kind == BAD) {
-		static const uint32_t bad[VETO_FORMATS] = {0xff800000, 0x7c01, 0x7f80};
-
-		memcpy(state + dice_below(dice, cols) * bytes, &bad[format], bytes);
-	}
-	return state;
-}
-
 static void states_become_the_same_integers(void **state)
 {
 	struct dice dice = {1};
@@ -81,7 +34,7 @@ static void states_become_the_same_integers(void **state)
 		const enum state_kind kind = (enum state_kind)(i / VETO_FORMATS % STATE_KINDS);
 		const enum veto_format format = (enum veto_format)(i % VETO_FORMATS);
 		const uint32_t padded = (cols + CPU_STATE_ALIGN - 1) / CPU_STATE_ALIGN * CPU_STATE_ALIGN;
-		void *x = make_state(kind, format, cols, &dice);
+		void *x = state_new(kind, format, cols, &dice);
 		int32_t *right = malloc(cols * sizeof(*right)), *wide = malloc(padded * sizeof(*wide));
 		int16_t *q = malloc(padded * sizeof(*q));
 
