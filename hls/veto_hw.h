@@ -101,6 +101,63 @@ struct veto_logits_result {
 	struct veto_top_entry top[VETO_TOP_MAX];
 };
 
+enum veto_hidden_op {
+	VETO_HIDDEN_HEAD = 1, /* a dense head */
+	VETO_HIDDEN_TABLE24, /* a row of a table: 24 bits, a plane of hi and one of lo */
+	VETO_HIDDEN_TABLE16 /* the same without lo */
+};
+
+/* States that veto_score_hidden reads: each ceil(cols * bytes / 64) beats, one behind the other; what lies beyond cols
+ * counts for nothing.
+ *
+ * Weights lie in so many ports, each with a memory of its own: row o of a layer, or of a table, in port o mod ports, at
+ * weight_offset + (o / ports) * stride there.  The stride is the row's bytes in whole beats; beyond cols are zeros.  A row
+ * of 24 bits is its plane of hi and then that of lo, each in whole beats.  Layer 2 starts behind layer 1's
+ * ceil(rows / ports) rows. */
+struct veto_hidden_job {
+	uint64_t state_offset; /* of the first state */
+	uint32_t cols; /* 1..VETO_STATE_MAX */
+	uint32_t format; /* enum veto_kernel_format */
+	uint32_t op; /* enum veto_hidden_op */
+	uint32_t token; /* of a table: the row */
+	uint32_t tag;
+	uint32_t states; /* 1..VETO_STATES_MAX, which share one pass over the weights; of a table 1 */
+	uint64_t meta_offset; /* of a struct veto_hidden_meta; of a table: of its struct veto_table_meta[tokens] */
+	uint64_t weight_offset;
+	int32_t offset_q20; /* of a table: log-probability and logarithm of the vocabulary, taken off the result */
+	uint32_t zero[3];
+};
+
+/* A head: one beat, then the scales of layer 1's rows, 8 a beat, and those of layer 2 from the next beat on. */
+struct veto_hidden_meta {
+	uint32_t layers; /* 1 or 2 */
+	uint32_t rows[VETO_HEAD_LAYERS_MAX]; /* of each; the last has at most VETO_HEAD_OUTPUTS_MAX */
+	uint32_t weights[VETO_HEAD_LAYERS_MAX]; /* enum veto_weight_format */
+	uint32_t is_distance; /* z is the parts of a distance (HX1, step 4) of one layer of int16 */
+	uint32_t zero[10];
+};
+
+/* Of a token's row of a table. */
+struct veto_table_meta {
+	int16_t f;
+	uint16_t zero;
+	int32_t c; /* Q20 nats */
+};
+
+enum veto_hidden_status { VETO_HIDDEN_OK, VETO_HIDDEN_BAD_STATE };
+
+/* What veto_score_hidden writes for a state: 5 beats.  What is not said of its kind is 0; of a bad state all but status and
+ * tag. */
+struct veto_hidden_result {
+	uint32_t status; /* enum veto_hidden_status */
+	uint32_t tag; /* the job's */
+	int32_t sc_q20; /* of a table */
+	int32_t e; /* of a distance: the exponent of the state's integers, and the sum of their squares */
+	uint64_t squares;
+	uint32_t zero[10];
+	int32_t z[VETO_HEAD_OUTPUTS_MAX]; /* of a head: of the last layer's rows, Q16 */
+};
+
 enum veto_kernel_error {
 	VETO_KERNEL_OK,
 	VETO_KERNEL_BAD_COUNT, /* more than VETO_LAUNCH_ROWS_MAX */
