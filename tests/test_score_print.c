@@ -15,8 +15,8 @@ struct found {
 static unsigned print(bool is_json, const struct found *a, const struct found *b, char **text)
 {
 	const struct veto_rows rows = {.rows = 1, .cols = 9, .top_k = 2, .subset_tokens = 1};
-	struct scored_row x = {&rows, 7, &a->score, &a->record, a->top_id, a->subset_q31};
-	struct scored_row y = {&rows, 7, &b->score, &b->record, b->top_id, b->subset_q31};
+	struct scored_row x = {&rows, 7, &a->score, &a->record, a->top_id, a->subset_q31, NULL, NULL};
+	struct scored_row y = {&rows, 7, &b->score, &b->record, b->top_id, b->subset_q31, NULL, NULL};
 	size_t bytes;
 	FILE *out = open_memstream(text, &bytes);
 	unsigned count;

@@ -34,9 +34,13 @@ int read_decimal(const char *command, const char *option, const char *text, doub
 int close_stdout(const char *command, int status);
 
 int cmd_devices(int argc, char **argv);
+int cmd_head(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_policies(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+
+/* Make the table of a model's tokens (needs llama.cpp's ggml); returns the exit code. */
+int head_sch(const char *model, bool is_i16, const char *output);
 
 #endif

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto inspect: what an image for a card holds. */
+/* veto inspect: what an image for a card, or a head file, holds. */
 #include "cli.h"
+#include "head.h"
 #include "json.h"
 #include "xclbin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char help[] =
-	"Usage: veto inspect [--json] FILE.xclbin\n\n"
-	"Prints what an image for a card holds: mode, platform, uuid, versions, kernels, memory banks, sections.\n\n"
+	"Usage: veto inspect [--json] FILE\n\n"
+	"Prints what an image for a card (xclbin) holds: mode, platform, uuid, versions, kernels, memory banks, sections;\n"
+	"or a head file: shape, output, aggregation, tap, backbone, sizes, versions.\n\n"
 	"      --json           one object\n"
 	"      --help           this text\n";
 
@@ -123,6 +126,89 @@ static void print_json(const struct xclbin *image)
 	printf("]}\n");
 }
 
+static const char *weights_name(const struct veto_head *head)
+{
+	if (head->info.kind == VETO_HEAD_SCH)
+		return head->lo ? "i24" : "i16";
+	return head->info.weights == VETO_INT8 ? "int8" : "int16";
+}
+
+static void print_head_json(const struct veto_head *head)
+{
+	const struct veto_head_info *info = veto_head_info(head);
+	const struct {
+		const char *key, *value;
+	} texts[] = {{"shape", info->shape}, {"output", info->output}, {"aggregation", info->aggregation},
+		{"tap", info->tap}, {"backbone", info->backbone}, {"quantisation", info->quantisation},
+		{"weights", weights_name(head)}, {"arithmetic", HEAD_ARITHMETIC},
+		{"sha256", safetensors_text(&head->file, "sha256")}};
+
+	printf("{\"kind\":\"%s\"", info->kind == VETO_HEAD_SCH ? "table" : "head");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		printf(",\"%s\":", texts[i].key);
+		json_write_string(stdout, texts[i].value);
+	}
+	printf(",\"cols\":%u", info->cols);
+	if (info->kind == VETO_HEAD_SCH)
+		printf(",\"vocab\":%u}\n", info->vocab);
+	else
+		printf(",\"layers\":%u,\"width\":%u,\"outputs\":%u}\n", info->layers, info->width, info->outputs);
+}
+
+static void print_line(const char *key, const char *value)
+{
+	printf("%-12s", key);
+	print_plain(value, SIZE_MAX);
+	putchar('\n');
+}
+
+static void print_head_text(const struct veto_head *head)
+{
+	const struct veto_head_info *info = veto_head_info(head);
+
+	print_line("shape", info->shape);
+	if (info->kind == VETO_HEAD_SCH)
+		printf("table       %u tokens of %u values, %s\n", info->vocab, info->cols, weights_name(head));
+	else if (info->layers == 2)
+		printf("layers      %u to %u, ReLU, to %u, %s\n", info->cols, info->width, info->outputs,
+			weights_name(head));
+	else
+		printf("layers      %u to %u, %s\n", info->cols, info->outputs, weights_name(head));
+	print_line("output", info->output);
+	print_line("aggregation", info->aggregation);
+	print_line("tap", info->tap);
+	print_line("backbone", info->backbone);
+	if (*info->quantisation)
+		print_line("quantised", info->quantisation);
+	print_line("arithmetic", HEAD_ARITHMETIC);
+	print_line("sha256", safetensors_text(&head->file, "sha256"));
+}
+
+/* Whether the file starts as an xclbin does; what does not is a head file, or nothing. */
+static bool is_image(const char *path)
+{
+	char start[7] = "";
+	struct map map;
+
+	if (map_open(path, &map, NULL))
+		return false;
+	memcpy(start, map.data, map.bytes < sizeof(start) ? map.bytes : sizeof(start));
+	map_close(&map);
+	return memcmp(start, "xclbin2", sizeof(start)) == 0;
+}
+
+static int inspect_head(const char *path, bool is_json)
+{
+	struct veto_head *head;
+	char why[VETO_WHY_MAX];
+
+	if (veto_head_open(path, &head, why))
+		return misused("inspect", "%s", why);
+	(is_json ? print_head_json : print_head_text)(head);
+	veto_head_close(head);
+	return close_stdout("inspect", EXIT_DONE);
+}
+
 int cmd_inspect(int argc, char **argv)
 {
 	struct xclbin image;
@@ -135,6 +221,8 @@ int cmd_inspect(int argc, char **argv)
 		return status;
 	if (optind + 1 != argc)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
+	if (!is_image(argv[optind]))
+		return inspect_head(argv[optind], is_json);
 	if (xclbin_load(argv[optind], &image, &memory, why))
 		return misused("inspect", "%s", why);
 	if (is_json)

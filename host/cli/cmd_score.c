@@ -16,7 +16,7 @@
 static const char help[] =
 	"Usage: veto score [OPTION]... FILE\n\n"
 	"Scores every row of logits in FILE: .npy (rows x vocabulary; float32, float16, or uint16 with --format bf16),\n"
-	"or raw little-endian rows with --vocab.\n\n"
+	"or raw little-endian rows with --vocab.  With --head or --sch the rows are hidden states.\n\n"
 	"  -d, --device URI     device that scores (default cpu:); with several each scores every row, any difference is\n"
 	"                       printed, and the exit code is 1\n"
 	"      --format F       fp32 (default), fp16 or bf16\n"
@@ -25,7 +25,10 @@ static const char help[] =
 	"      --tokens FILE    sampled tokens, one id a line, one line a row\n"
 	"      --top-k K        likeliest tokens that are listed, and the k of the confidence (0 to 32, default 20)\n"
 	"      --subset ID,...  token ids (64 at most) whose probabilities among themselves are wanted\n"
-	"      --json           one JSON object a row, integers: Q20 nats (1 nat = 2^20) and Q31 (1.0 = 2^31)\n"
+	"      --head FILE      reward of each hidden state by this head (veto head import)\n"
+	"      --sch FILE       exact self-certainty of each hidden state by this table (veto head sch); needs --tokens and\n"
+	"      --logp FILE      log-probabilities of those tokens at temperature 1, in nats, one a line\n"
+	"      --json           one JSON object a row, integers: Q20 nats (1 nat = 2^20), Q31 (1.0 = 2^31), Q16\n"
 	"      --help           this text\n\n"
 	"Without --json: a table in nats. Exit code 0: done, 1: failed or devices differ, 2: misused.\n";
 
@@ -35,12 +38,17 @@ struct args {
 	uint32_t devices;
 	uint32_t top_k;
 	uint32_t subset[VETO_SUBSET_MAX], subset_tokens;
+	const char *head_path;
+	bool is_table; /* by --sch */
+	struct veto_head *head;
 	bool is_json;
 };
 
 /* One device and what it found about a batch. */
 struct lane {
 	struct veto_device *dev;
+	uint32_t head; /* its slot */
+	int32_t head_q16[BATCH_ROWS * VETO_HEAD_OUTPUTS_MAX];
 	struct veto_score score[BATCH_ROWS];
 	struct veto_record record[BATCH_ROWS];
 	uint32_t top_id[BATCH_ROWS * VETO_TOP_MAX], subset_q31[BATCH_ROWS * VETO_SUBSET_MAX];
@@ -105,10 +113,35 @@ static int read_option(int option, struct args *args)
 		return read_number("--top-k", optarg, 0, VETO_TOP_MAX, &args->top_k);
 	case 'u':
 		return read_subset(optarg, args);
+	case 'e':
+	case 'c':
+		if (args->head_path)
+			return misused("score", "one --head or --sch is enough");
+		args->head_path = optarg;
+		args->is_table = option == 'c';
+		return 0;
+	case 'l':
+		args->rows.logp_path = optarg;
+		return 0;
 	default:
 		args->is_json = true;
 		return 0;
 	}
+}
+
+/* Options that go together. */
+static int check_args(const struct args *args)
+{
+	if (args->is_table != (args->rows.logp_path != NULL))
+		return misused("score", "--sch and --logp go together");
+	if (args->is_table && !args->rows.tokens_path)
+		return misused("score", "--sch needs --tokens");
+	if (args->head_path && !args->is_table && args->rows.tokens_path)
+		return misused("score", "--tokens is of logits and of --sch, not of --head");
+	if (args->head_path && (args->rows.vocab || args->subset_tokens))
+		return misused("score", "--vocab and --subset are of logits, and --%s of hidden states",
+			args->is_table ? "sch" : "head");
+	return EXIT_DONE;
 }
 
 /* EXIT_DONE with args->rows.path NULL: help was wanted. */
@@ -122,6 +155,9 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"tokens", required_argument, NULL, 't'},
 		{"top-k", required_argument, NULL, 'k'},
 		{"subset", required_argument, NULL, 'u'},
+		{"head", required_argument, NULL, 'e'},
+		{"sch", required_argument, NULL, 'c'},
+		{"logp", required_argument, NULL, 'l'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -143,7 +179,7 @@ static int read_args(int argc, char **argv, struct args *args)
 	args->rows.path = argv[optind];
 	if (args->devices == 0)
 		args->uri[args->devices++] = "cpu:";
-	return EXIT_DONE;
+	return check_args(args);
 }
 
 static void close_lanes(struct lane *lane, uint32_t lanes)
@@ -167,6 +203,10 @@ static int open_lanes(const struct args *args, struct lane **out)
 			close_lanes(lane, args->devices);
 			return err == -EINVAL ? misused("score", "%s", why) : failed("score", "%s", why);
 		}
+		if (args->head && veto_device_load(lane[i].dev, args->head, &lane[i].head, why)) {
+			close_lanes(lane, args->devices);
+			return failed("score", "%s", why);
+		}
 	}
 	*out = lane;
 	return EXIT_DONE;
@@ -181,8 +221,9 @@ static int fail_batch(const struct lane *lane, int err, uint32_t first)
 }
 
 /* Every lane scores the batch at the same time. */
-static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows *rows, uint32_t first)
+static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows *batch, uint32_t first)
 {
+	struct veto_rows rows = *batch;
 	struct veto_done done;
 	int err;
 
@@ -190,9 +231,11 @@ static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows
 		struct veto_results out = {.score = lane[i].score,
 			.record = lane[i].record,
 			.top_id = lane[i].top_id,
-			.subset_q31 = lane[i].subset_q31};
+			.subset_q31 = lane[i].subset_q31,
+			.head_q16 = lane[i].head_q16};
 
-		err = veto_device_submit(lane[i].dev, rows, &out, i);
+		rows.head = lane[i].head;
+		err = veto_device_submit(lane[i].dev, &rows, &out, i);
 		if (err)
 			return fail_batch(&lane[i], err, first);
 	}
@@ -207,6 +250,7 @@ static int score_batch(struct lane *lane, uint32_t lanes, const struct veto_rows
 static unsigned print_batch(
 	const struct args *args, const struct lane *lane, const struct veto_rows *rows, uint32_t first)
 {
+	const struct veto_head_info *head = args->rows.head;
 	unsigned differences = 0;
 
 	for (uint32_t i = 0; i < rows->rows; i++) {
@@ -214,7 +258,8 @@ static unsigned print_batch(
 
 		for (uint32_t j = 0; j < args->devices; j++)
 			at[j] = (struct scored_row){rows, first + i, &lane[j].score[i], &lane[j].record[i],
-				&lane[j].top_id[i * rows->top_k], &lane[j].subset_q31[i * rows->subset_tokens]};
+				&lane[j].top_id[i * rows->top_k], &lane[j].subset_q31[i * rows->subset_tokens], head,
+				&lane[j].head_q16[i * (head ? head->outputs : 0)]};
 		if (args->is_json)
 			score_print_json(&at[0]);
 		else
@@ -247,12 +292,13 @@ static int score_file(const struct args *args, struct lane *lane, struct veto_ro
 	unsigned differences = 0;
 
 	if (!args->is_json)
-		score_print_table_head(&all);
+		score_print_table_head(&all, args->rows.head);
 	for (uint32_t i = 0; i < all.rows; i += batch.rows) {
 		int status;
 
 		batch.data = (const char *)all.data + i * all.stride_bytes;
 		batch.token = all.token ? all.token + i : NULL;
+		batch.token_logp_q20 = all.token_logp_q20 ? all.token_logp_q20 + i : NULL;
 		batch.rows = all.rows - i < BATCH_ROWS ? all.rows - i : BATCH_ROWS;
 		status = score_batch(lane, args->devices, &batch, i);
 		if (status)
@@ -265,12 +311,48 @@ static int score_file(const struct args *args, struct lane *lane, struct veto_ro
 	return EXIT_DONE;
 }
 
+/* The head that --head or --sch names. */
+static int open_head(struct args *args)
+{
+	char why[VETO_WHY_MAX];
+
+	if (!args->head_path)
+		return EXIT_DONE;
+	if (veto_head_open(args->head_path, &args->head, why))
+		return misused("score", "%s", why);
+	args->rows.head = veto_head_info(args->head);
+	if (args->is_table == (args->rows.head->kind == VETO_HEAD_SCH))
+		return EXIT_DONE;
+	return misused("score", "%s: it is a %s", args->head_path,
+		args->is_table ? "head, and no table: use --head" : "table: use --sch");
+}
+
+/* Score the file on the open devices. */
+static int score_all(struct args *args, struct lane *lane)
+{
+	struct rows_file file;
+	char why[VETO_WHY_MAX];
+	int status = EXIT_DONE;
+
+	if (rows_file_open(&args->rows, &file, why))
+		return misused("score", "%s", why);
+	file.rows.top_k = args->top_k;
+	file.rows.subset = args->subset;
+	file.rows.subset_tokens = args->subset_tokens;
+	for (uint32_t i = 0; i < args->subset_tokens && !status; i++)
+		if (args->subset[i] >= file.rows.cols)
+			status = misused("score", "--subset: token id %u is not below the vocabulary of %u",
+				args->subset[i], file.rows.cols);
+	if (!status)
+		status = score_file(args, lane, file.rows);
+	rows_file_close(&file);
+	return status;
+}
+
 int cmd_score(int argc, char **argv)
 {
 	struct args args = {.rows.format = -1, .top_k = 20};
 	struct lane *lane = NULL;
-	struct rows_file file;
-	char why[VETO_WHY_MAX];
 	int status;
 
 	status = read_args(argc, argv, &args);
@@ -280,23 +362,12 @@ int cmd_score(int argc, char **argv)
 		fputs(help, stdout);
 		return close_stdout("score", EXIT_DONE);
 	}
-	status = open_lanes(&args, &lane);
-	if (status)
-		return status;
-	if (rows_file_open(&args.rows, &file, why)) {
-		close_lanes(lane, args.devices);
-		return misused("score", "%s", why);
-	}
-	file.rows.top_k = args.top_k;
-	file.rows.subset = args.subset;
-	file.rows.subset_tokens = args.subset_tokens;
-	for (uint32_t i = 0; i < args.subset_tokens && !status; i++)
-		if (args.subset[i] >= file.rows.cols)
-			status = misused("score", "--subset: token id %u is not below the vocabulary of %u",
-				args.subset[i], file.rows.cols);
+	status = open_head(&args);
 	if (!status)
-		status = score_file(&args, lane, file.rows);
-	rows_file_close(&file);
+		status = open_lanes(&args, &lane);
+	if (!status)
+		status = score_all(&args, lane);
 	close_lanes(lane, args.devices);
+	veto_head_close(args.head);
 	return close_stdout("score", status);
 }

@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-	{"score", "score rows of logits from a file", cmd_score},
+	{"score", "score rows of logits, or hidden states, from a file", cmd_score},
 #ifdef VETO_HAS_RUN
 	{"run", "generate candidates with llama.cpp, stop the doomed ones, choose an answer", cmd_run},
 #endif
 	{"devices", "list the devices that can score", cmd_devices},
-	{"inspect", "print what an image for a card holds", cmd_inspect},
+	{"head", "make what scores hidden states", cmd_head},
+	{"inspect", "print what an image for a card, or a head file, holds", cmd_inspect},
 	{"policies", "list the policies, their parameters and sources", cmd_policies},
 	{0},
 };

@@ -69,6 +69,9 @@ static int read_npy(const struct rows_args *args, struct rows_file *out, char *w
 	if (args->vocab > npy.cols)
 		return param_fail(-EINVAL, why, "--vocab %u: '%s' has %llu columns", args->vocab, args->path,
 			(unsigned long long)npy.cols);
+	if (args->head && npy.cols != args->head->cols)
+		return param_fail(-EINVAL, why, "%s: states of %llu values, and the head reads %u", args->path,
+			(unsigned long long)npy.cols, args->head->cols);
 	out->rows.format = types[i].format;
 	out->rows.rows = (uint32_t)npy.rows;
 	out->rows.cols = args->vocab ? args->vocab : (uint32_t)npy.cols;
@@ -80,13 +83,15 @@ static int read_npy(const struct rows_args *args, struct rows_file *out, char *w
 static int read_raw(const struct rows_args *args, struct rows_file *out, char *why)
 {
 	enum veto_format format = args->format < 0 ? VETO_FP32 : (enum veto_format)args->format;
-	uint32_t stride = args->stride ? args->stride : args->vocab;
+	const uint32_t cols = args->head ? args->head->cols : args->vocab;
+	uint32_t stride = args->stride ? args->stride : cols;
 	size_t row_bytes = stride * veto_format_bytes(format);
 
-	if (!args->vocab)
+	if (!cols)
 		return param_fail(-EINVAL, why, "--vocab is needed: '%s' is not .npy", args->path);
-	if (stride < args->vocab)
-		return param_fail(-EINVAL, why, "--stride %u is below --vocab %u", stride, args->vocab);
+	if (stride < cols)
+		return param_fail(-EINVAL, why, "--stride %u is below %s %u", stride,
+			args->head ? "the state's values," : "--vocab", cols);
 	if (out->map_bytes % row_bytes != 0)
 		return param_fail(-EINVAL, why,
 			"%s: %zu bytes are not a whole number of rows of %zu bytes (%u %s values)", args->path,
@@ -95,51 +100,84 @@ static int read_raw(const struct rows_args *args, struct rows_file *out, char *w
 		return param_fail(-EINVAL, why, "%s: more than %u rows", args->path, UINT32_MAX);
 	out->rows.format = format;
 	out->rows.rows = (uint32_t)(out->map_bytes / row_bytes);
-	out->rows.cols = args->vocab;
+	out->rows.cols = cols;
 	out->rows.stride_bytes = row_bytes;
 	out->rows.data = out->map;
 	return 0;
 }
 
-static int read_token(const char *path, uint32_t line, char *text, uint32_t cols, uint32_t *out, char *why)
+static int read_token(const char *text, uint32_t vocab, uint32_t *out, char *why)
 {
 	int64_t id;
 
-	text[strcspn(text, "\r\n")] = 0;
 	if (param_count(text, &id))
-		return param_fail(-EINVAL, why, "%s:%u: '%.40s' is not a token id", path, line, text);
-	if (id >= cols)
-		return param_fail(-EINVAL, why, "%s:%u: token %lld is not below the vocabulary of %u", path, line,
-			(long long)id, cols);
+		return param_fail(-EINVAL, why, "'%.40s' is not a token id", text);
+	if (id >= vocab)
+		return param_fail(-EINVAL, why, "token %lld is not below the vocabulary of %u", (long long)id, vocab);
 	*out = (uint32_t)id;
 	return 0;
 }
 
-static int read_tokens(const char *path, struct rows_file *out, char *why)
+/* Whatever strtod() reads: what is no log-probability leaves the score absent. */
+static int read_logp(const char *text, int64_t *out, char *why)
 {
+	char *end;
+	const double nats = strtod(text, &end);
+
+	if (end == text || *end)
+		return param_fail(-EINVAL, why, "'%.40s' is not a number", text);
+	*out = veto_logp_q20(nats);
+	return 0;
+}
+
+/* A line a row: token ids, or log-probabilities. */
+static int read_lines(const char *path, const struct rows_args *args, bool is_logp, struct rows_file *out, char *why)
+{
+	const uint32_t vocab = args->head ? args->head->vocab : out->rows.cols;
+	char *text = NULL, what[VETO_WHY_MAX];
 	FILE *in = fopen(path, "re");
 	uint32_t line = 0;
-	char *text = NULL;
 	size_t size = 0;
 	int err = 0;
 
 	if (!in)
 		return param_fail(-errno, why, "can't open '%s': %s", path, strerror(errno));
-	out->token = malloc(out->rows.rows * sizeof(*out->token) + 1);
-	if (!out->token)
-		err = param_fail(-ENOMEM, why, "%s: out of memory", path);
 	while (!err && getline(&text, &size, in) > 0) {
-		if (line == out->rows.rows)
+		if (line == out->rows.rows) {
 			err = param_fail(-EINVAL, why, "%s:%u: there are only %u rows", path, line + 1, line);
-		else
-			err = read_token(path, line + 1, text, out->rows.cols, &out->token[line], why);
+			break;
+		}
+		text[strcspn(text, "\r\n")] = 0;
+		err = is_logp ? read_logp(text, &out->logp[line], what)
+			      : read_token(text, vocab, &out->token[line], what);
 		line++;
+		if (err)
+			param_say(why, "%s:%u: %s", path, line, what);
 	}
 	if (!err && line < out->rows.rows)
-		err = param_fail(-EINVAL, why, "%s: %u token ids for %u rows", path, line, out->rows.rows);
-	out->rows.token = out->token;
+		err = param_fail(-EINVAL, why, "%s: %u %s for %u rows", path, line,
+			is_logp ? "log-probabilities" : "token ids", out->rows.rows);
 	free(text);
 	fclose(in);
+	return err;
+}
+
+static int read_more(const struct rows_args *args, struct rows_file *out, char *why)
+{
+	int err = 0;
+
+	if (args->tokens_path)
+		out->token = malloc(out->rows.rows * sizeof(*out->token) + 1);
+	if (args->logp_path)
+		out->logp = malloc(out->rows.rows * sizeof(*out->logp) + 1);
+	if ((args->tokens_path && !out->token) || (args->logp_path && !out->logp))
+		return param_fail(-ENOMEM, why, "%s: out of memory", args->path);
+	if (args->tokens_path)
+		err = read_lines(args->tokens_path, args, false, out, why);
+	if (!err && args->logp_path)
+		err = read_lines(args->logp_path, args, true, out, why);
+	out->rows.token = out->token;
+	out->rows.token_logp_q20 = out->logp;
 	return err;
 }
 
@@ -155,8 +193,9 @@ int rows_file_open(const struct rows_args *args, struct rows_file *out, char *wh
 	if (!err && (file.rows.cols < 1 || file.rows.cols > VETO_VOCAB_MAX))
 		err = param_fail(-EINVAL, why, "%s: a vocabulary of %u: 1 to %u can be scored", args->path,
 			file.rows.cols, VETO_VOCAB_MAX);
-	if (!err && args->tokens_path)
-		err = read_tokens(args->tokens_path, &file, why);
+	file.rows.kind = args->head ? VETO_HIDDEN : VETO_LOGITS;
+	if (!err)
+		err = read_more(args, &file, why);
 	if (err) {
 		rows_file_close(&file);
 		return err;
@@ -168,5 +207,6 @@ int rows_file_open(const struct rows_args *args, struct rows_file *out, char *wh
 void rows_file_close(struct rows_file *file)
 {
 	free(file->token);
+	free(file->logp);
 	munmap((void *)file->map, file->map_bytes);
 }

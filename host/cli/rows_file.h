@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of rows: .npy, or raw little-endian values. */
+/* Files of rows of logits or of hidden states: .npy, or raw little-endian values. */
 #ifndef VETO_ROWS_FILE_H
 #define VETO_ROWS_FILE_H
 
@@ -9,12 +9,14 @@ struct rows_file {
 	const void *map; /* the whole file */
 	size_t map_bytes;
 	uint32_t *token; /* [rows.rows] or NULL */
+	int64_t *logp; /* [rows.rows] or NULL */
 	struct veto_rows rows; /* all rows of the file */
 };
 
 /* What the user says of a file; 0 or -1: nothing. */
 struct rows_args {
-	const char *path, *tokens_path;
+	const char *path, *tokens_path, *logp_path;
+	const struct veto_head_info *head; /* the rows are states for it; NULL: logits */
 	int format; /* enum veto_format, or -1 */
 	uint32_t vocab, stride; /* values */
 };

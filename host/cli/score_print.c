@@ -22,9 +22,35 @@ static void print_field(const struct veto_score *score, int field)
 			score->field[field].low);
 }
 
+/* A state for a head. */
+static void print_state_json(const struct scored_row *row)
+{
+	const struct veto_score *score = row->score;
+	const bool is_bad = score->flags & VETO_BAD_STATE;
+
+	printf("{\"row\":%" PRIu32 ",\"status\":\"%s\"", row->index, is_bad ? "bad_state" : "ok");
+	print_field(score, VETO_SELF_CERTAINTY);
+	if (row->head->kind == VETO_HEAD_DENSE && !is_bad) {
+		printf(",\"head_q16\":[");
+		for (uint32_t i = 0; i < row->head->outputs; i++)
+			printf("%s%" PRId32, i ? "," : "", row->head_q16[i]);
+		printf("]");
+		if (row->head->is_probability)
+			print_field(score, VETO_REWARD);
+		else
+			printf(",\"reward_q16\":%" PRId64, score->field[VETO_REWARD].low / (1 << 15));
+	}
+	printf(",\"source\":\"%s\"}\n", row->head->kind == VETO_HEAD_SCH ? "sch" : "head");
+}
+
 void score_print_json(const struct scored_row *row)
 {
 	const struct veto_score *score = row->score;
+
+	if (row->head) {
+		print_state_json(row);
+		return;
+	}
 
 	printf("{\"row\":%" PRIu32 ",\"status\":\"%s\",\"vocab\":%" PRIu32 ",\"nan\":%" PRIu32
 	       ",\"saturated\":%" PRIu32,
@@ -66,8 +92,42 @@ static bool is_wanted(const struct veto_rows *rows, enum veto_field field)
 	return field != VETO_TOPK_CONFIDENCE || rows->top_k > 0;
 }
 
-void score_print_table_head(const struct veto_rows *rows)
+static void print_state_head(const struct veto_head_info *head)
 {
+	printf("%7s %-9s", "row", "status");
+	if (head->kind == VETO_HEAD_SCH) {
+		printf(" %10s (nats)\n", "self-cert");
+		return;
+	}
+	printf(" %12s", "reward");
+	for (uint32_t i = 0; i < head->outputs; i++)
+		printf("  output(%2" PRIu32 ")", i);
+	printf("\n");
+}
+
+static void print_state(const struct scored_row *row)
+{
+	const struct veto_score *score = row->score;
+	const int field = row->head->kind == VETO_HEAD_SCH ? VETO_SELF_CERTAINTY : VETO_REWARD;
+
+	printf("%7" PRIu32 " %-9s", row->index, score->flags & VETO_BAD_STATE ? "bad_state" : "ok");
+	if (!(score->has >> field & 1))
+		printf(" %10s", "-");
+	else if (field == VETO_SELF_CERTAINTY)
+		printf(" %10.5f", (double)score->field[field].low / 0x1p20);
+	else
+		printf(" %12.7f", (double)score->field[field].low / 0x1p31);
+	for (uint32_t i = 0; i < row->head->outputs && score->has >> VETO_REWARD & 1; i++)
+		printf(" %11.5f", row->head_q16[i] / 0x1p16);
+	printf("\n");
+}
+
+void score_print_table_head(const struct veto_rows *rows, const struct veto_head_info *head)
+{
+	if (head) {
+		print_state_head(head);
+		return;
+	}
 	printf("%7s %-6s %7s", "row", "status", "vocab");
 	for (size_t i = 0; i < COLUMNS; i++)
 		if (is_wanted(rows, columns[i].field))
@@ -81,6 +141,10 @@ void score_print_table(const struct scored_row *row)
 {
 	const struct veto_score *score = row->score;
 
+	if (row->head) {
+		print_state(row);
+		return;
+	}
 	printf("%7" PRIu32 " %-6s %7" PRIu32, row->index, score->flags & VETO_EMPTY ? "empty" : "ok", row->record->cnt);
 	for (size_t i = 0; i < COLUMNS; i++) {
 		enum veto_field field = columns[i].field;
@@ -148,17 +212,22 @@ unsigned score_print_differences(FILE *out, bool is_json, const struct scored_ro
 	struct difference d = {out, is_json, a->index, uri_a, uri_b, 0};
 	char name[40];
 
-	compare_record(&d, a->record, b->record);
+	if (!a->head)
+		compare_record(&d, a->record, b->record);
 	compare(&d, "has", a->score->has, b->score->has);
 	compare(&d, "flags", a->score->flags, b->score->flags);
 	for (int i = 0; i < VETO_FIELDS; i++)
 		if (a->score->has & b->score->has & 1u << i)
 			compare(&d, veto_fields[i].name, a->score->field[i].low, b->score->field[i].low);
-	for (uint32_t i = 0; i < a->rows->top_k; i++) {
+	for (uint32_t i = 0; a->head && i < a->head->outputs; i++) {
+		snprintf(name, sizeof(name), "head_q16[%" PRIu32 "]", i);
+		compare(&d, name, a->head_q16[i], b->head_q16[i]);
+	}
+	for (uint32_t i = 0; !a->head && i < a->rows->top_k; i++) {
 		snprintf(name, sizeof(name), "top_ids[%" PRIu32 "]", i);
 		compare(&d, name, a->top_id[i], b->top_id[i]);
 	}
-	for (uint32_t i = 0; i < a->rows->subset_tokens; i++) {
+	for (uint32_t i = 0; !a->head && i < a->rows->subset_tokens; i++) {
 		snprintf(name, sizeof(name), "subset_q31[%" PRIu32 "]", i);
 		compare(&d, name, a->subset_q31[i], b->subset_q31[i]);
 	}

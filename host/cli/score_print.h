@@ -14,10 +14,13 @@ struct scored_row {
 	const struct veto_score *score;
 	const struct veto_record *record;
 	const uint32_t *top_id, *subset_q31;
+	const struct veto_head_info *head; /* of a hidden state; NULL: of logits */
+	const int32_t *head_q16; /* [head->outputs] */
 };
 
 void score_print_json(const struct scored_row *row);
-void score_print_table_head(const struct veto_rows *rows);
+/* head: as in struct scored_row. */
+void score_print_table_head(const struct veto_rows *rows, const struct veto_head_info *head);
 void score_print_table(const struct scored_row *row);
 
 /* Print where b, found by device uri_b, differs from a, a line a field: of text or JSON.  Returns how often. */

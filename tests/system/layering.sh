@@ -39,7 +39,7 @@ allow host/json.[ch] -- veto.h json.h param.h policy.h
 allow host/map.[ch] -- map.h param.h
 allow host/sha256.[ch] -- sha256.h
 allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
-allow host/gguf.[ch] -- gguf.h fx1.h map.h sha256.h param.h
+allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h param.h
 allow host/head_make.[ch] -- head.h head_make.h sha256.h param.h
 allow host/backend.h -- veto.h fx1.h head.h
@@ -65,7 +65,7 @@ allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
-	score_print.h xclbin.h
+	score_print.h xclbin.h backbone.h head.h head_make.h map.h
 
 # Foreign headers, each in one place.
 only() {
@@ -77,6 +77,8 @@ only() {
 only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c
 only 'openssl/evp.h' host/sha256.c
 only 'llama.h' host/sources/llama.c
+only 'ggml.h' host/cli/head_sch.c
+only 'gguf.h' host/cli/head_sch.c
 only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt.c drivers/xrt_child.c host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c drivers/cpu_hidden_avx2.c drivers/cpu_hidden_avx512.c
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads what a GGUF file says of its model; every length is looked at before it is followed. */
-#include "gguf.h"
+#include "backbone.h"
 #include "fx1.h"
 #include "map.h"
 #include "param.h"
@@ -337,10 +337,10 @@ static void name_quantisation(const struct model *m, char *out, size_t bytes)
 		snprintf(out, bytes, "not stated");
 }
 
-int gguf_backbone_parse(const void *file, uint64_t bytes, const char *name, struct gguf_backbone *out, char *why)
+int backbone_parse(const void *file, uint64_t bytes, const char *name, struct backbone *out, char *why)
 {
 	struct reader r = {file, bytes, 0, name, why};
-	struct gguf_backbone found = {.embedding_length = 0};
+	struct backbone found = {.embedding_length = 0};
 	struct model m = {0};
 	int err = read_model(&r, &m);
 
@@ -361,14 +361,14 @@ int gguf_backbone_parse(const void *file, uint64_t bytes, const char *name, stru
 	return err;
 }
 
-int gguf_backbone_read(const char *path, struct gguf_backbone *out, char *why)
+int backbone_read(const char *path, struct backbone *out, char *why)
 {
 	struct map map;
 	int err = map_open(path, &map, why);
 
 	if (err)
 		return err;
-	err = gguf_backbone_parse(map.data, map.bytes, path, out, why);
+	err = backbone_parse(map.data, map.bytes, path, out, why);
 	map_close(&map);
 	return err;
 }

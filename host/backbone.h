@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The GGUF format (github.com/ggml-org/ggml, docs/gguf.md), as far as a model's identity needs it. */
-#ifndef VETO_GGUF_H
-#define VETO_GGUF_H
+/* Who a model is: read from its GGUF file (github.com/ggml-org/ggml, docs/gguf.md). */
+#ifndef VETO_BACKBONE_H
+#define VETO_BACKBONE_H
 
 #include "sha256.h"
 
 #include <stdint.h>
 
-#define GGUF_NAME_MAX 128
-
 /* Who makes a model's hidden states. */
-struct gguf_backbone {
-	char fingerprint[SHA256_HEX]; /* the same for every quantisation of a model: see gguf_backbone_read() */
+struct backbone {
+	char fingerprint[SHA256_HEX]; /* the same for every quantisation of a model: see backbone_read() */
 	char quantisation[16]; /* "Q8_0", or the number of general.file_type */
 	char architecture[64];
 	uint32_t embedding_length, blocks, tokens;
@@ -21,8 +19,8 @@ struct gguf_backbone {
  * norms' weights (*_norm.weight, by name) as fp32.  name is for messages.
  *   -EINVAL  no GGUF of versions 2 or 3, cut short, a number that leads outside, or one of these is missing; see `why`
  *   -ENOMEM */
-int gguf_backbone_parse(const void *file, uint64_t bytes, const char *name, struct gguf_backbone *out, char *why);
+int backbone_parse(const void *file, uint64_t bytes, const char *name, struct backbone *out, char *why);
 /* The same of a file.  -errno of opening it. */
-int gguf_backbone_read(const char *path, struct gguf_backbone *out, char *why);
+int backbone_read(const char *path, struct backbone *out, char *why);
 
 #endif
