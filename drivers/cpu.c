@@ -273,6 +273,7 @@ static int cpu_open(struct driver *drv, const struct veto_values *args, char *wh
 	drv->info->depth = DEPTH;
 	drv->info->formats = 1u << VETO_FP32 | 1u << VETO_FP16 | 1u << VETO_BF16;
 	drv->info->memories = 1u << VETO_HOST;
+	drv->info->heads = (1u << VETO_HEAD_SORTS) - 1;
 	snprintf(drv->info->uri, sizeof(drv->info->uri), "cpu:isa=%s,threads=%u", isa->name, threads);
 	return 0;
 }

@@ -35,7 +35,7 @@ struct job {
 /* A device as its driver sees it. */
 struct driver {
 	void *state; /* the driver's */
-	struct veto_device_info *info; /* open() fills depth, formats and memories, and may write uri */
+	struct veto_device_info *info; /* open() fills depth, formats, memories and heads, and may write uri */
 	char trouble[VETO_WHY_MAX]; /* why the next jobs that fail do; written before they end */
 };
 
@@ -47,7 +47,7 @@ struct backend {
 	void (*close)(struct driver *drv);
 	/* Takes the job and returns at once; it never fails. */
 	void (*submit)(struct driver *drv, struct job *job);
-	/* NULL: no hidden states; or make a head ready in that slot (below VETO_HEADS_MAX), with no job in flight, and
+	/* With info->heads: make a head ready in that slot (below VETO_HEADS_MAX), with no job in flight, and
 	 * forget it. */
 	int (*load)(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why);
 	void (*unload)(struct driver *drv, uint32_t slot);

@@ -217,8 +217,9 @@ int veto_device_load(struct veto_device *dev, const struct veto_head *head, uint
 	uint32_t slot = 0;
 	int err;
 
-	if (!dev->backend->load)
-		return param_fail(-EOPNOTSUPP, why, "%s: scores no hidden states", dev->info.uri);
+	if (!(dev->info.heads >> veto_head_sort(head) & 1))
+		return param_fail(-EOPNOTSUPP, why, "%s scores no hidden states with a %s head", dev->info.uri,
+			veto_head_sort_names[veto_head_sort(head)]);
 	if (dev->in_flight > 0)
 		return param_fail(-EBUSY, why, "%s: jobs are in flight", dev->info.uri);
 	while (slot < VETO_HEADS_MAX && dev->head[slot])

@@ -377,3 +377,10 @@ void veto_head_close(struct veto_head *head)
 }
 
 const struct veto_head_info *veto_head_info(const struct veto_head *head) { return &head->info; }
+
+enum veto_head_sort veto_head_sort(const struct veto_head *head)
+{
+	if (head->info.kind == VETO_HEAD_SCH)
+		return VETO_TABLE;
+	return head->info.layers == 1 ? VETO_ONE_LAYER : VETO_TWO_LAYERS;
+}

@@ -22,6 +22,8 @@ const struct veto_field_info veto_fields[VETO_FIELDS] = {
 
 const char *const veto_format_names[VETO_FORMATS] = {"fp32", "fp16", "bf16"};
 
+const char *const veto_head_sort_names[VETO_HEAD_SORTS] = {"one-layer", "two-layer", "table"};
+
 const char *veto_version(void) { return VETO_VERSION; }
 
 int veto_field_find(const char *name)

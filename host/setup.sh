@@ -42,7 +42,7 @@ packages_for() {
 	bench) echo "$packages_build $packages_fetch" ;;
 	hw-report) echo "$packages_build yosys" ;;
 	tidy) echo "$packages_build libcmocka-dev clang-tidy clang-format cppcheck shellcheck" ;;
-	fuzz) echo "$packages_build clang libclang-rt-14-dev" ;;
+	fuzz) echo "$packages_build python3 clang libclang-rt-14-dev" ;;
 	*) die "unknown job '$1': run, check, bench, hw-report, tidy or fuzz" ;;
 	esac
 }

@@ -91,6 +91,10 @@ struct veto_head_info {
 	bool is_probability; /* the reward lies in 0..1 */
 };
 
+/* Sorts of heads that a device may or may not score with. */
+enum veto_head_sort { VETO_ONE_LAYER, VETO_TWO_LAYERS, VETO_TABLE, VETO_HEAD_SORTS };
+extern const char *const veto_head_sort_names[VETO_HEAD_SORTS];
+
 struct veto_head;
 
 /* Read a head file.
@@ -101,6 +105,7 @@ int veto_head_open(const char *path, struct veto_head **out, char *why);
 /* NULL is ignored. */
 void veto_head_close(struct veto_head *head);
 const struct veto_head_info *veto_head_info(const struct veto_head *head);
+enum veto_head_sort veto_head_sort(const struct veto_head *head);
 
 /* --- Devices ---------------------------------------------------------------------------------------------------------
  * A device serves one thread at a time; different devices may serve different threads. */
@@ -169,6 +174,7 @@ struct veto_device_info {
 	uint32_t depth; /* jobs in flight at most */
 	uint32_t formats; /* bit 1u << format */
 	uint32_t memories; /* bit 1u << memory */
+	uint32_t heads; /* bit 1u << sort; 0: scores no hidden states */
 };
 
 struct veto_device;

@@ -27,6 +27,18 @@ static void print_formats(const struct veto_device_info *info, const char *quote
 	}
 }
 
+static void print_heads(const struct veto_device_info *info, const char *quote, const char *separator)
+{
+	const char *between = "";
+
+	for (int i = 0; i < VETO_HEAD_SORTS; i++) {
+		if (!(info->heads >> i & 1))
+			continue;
+		printf("%s%s%s%s", between, quote, veto_head_sort_names[i], quote);
+		between = separator;
+	}
+}
+
 static void print_json(const char *uri, const struct veto_device_info *info, const char *why)
 {
 	printf("{\"device\":");
@@ -35,8 +47,10 @@ static void print_json(const char *uri, const struct veto_device_info *info, con
 	if (info) {
 		printf(",\"opened_as\":");
 		json_write_string(stdout, info->uri);
-		printf(",\"rows\":[\"logits\"],\"formats\":[");
+		printf(",\"rows\":[\"logits\"%s],\"formats\":[", info->heads ? ",\"hidden\"" : "");
 		print_formats(info, "\"", ",");
+		printf("],\"heads\":[");
+		print_heads(info, "\"", ",");
 		printf("],\"vocab_max\":%u,\"top_k_max\":%u", VETO_VOCAB_MAX, VETO_TOP_MAX);
 	} else {
 		printf(",\"reason\":");
@@ -53,6 +67,8 @@ static void print_text(const char *uri, const struct veto_device_info *info, con
 	}
 	printf("%-20s scores rows of logits in ", uri);
 	print_formats(info, "", ", ");
+	fputs(info->heads ? ", and hidden states with heads: " : ", no hidden states", stdout);
+	print_heads(info, "", ", ");
 	printf("; opens as %s\n", info->uri);
 }
 

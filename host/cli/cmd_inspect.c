@@ -184,17 +184,18 @@ static void print_head_text(const struct veto_head *head)
 	print_line("sha256", safetensors_text(&head->file, "sha256"));
 }
 
-/* Whether the file starts as an xclbin does; what does not is a head file, or nothing. */
-static bool is_image(const char *path)
+/* How the file starts. */
+static int read_start(const char *path, char start[8], char *why)
 {
-	char start[7] = "";
 	struct map map;
+	const int err = map_open(path, &map, why);
 
-	if (map_open(path, &map, NULL))
-		return false;
-	memcpy(start, map.data, map.bytes < sizeof(start) ? map.bytes : sizeof(start));
+	if (err)
+		return err;
+	memset(start, 0, 8);
+	memcpy(start, map.data, map.bytes < 7 ? map.bytes : 7);
 	map_close(&map);
-	return memcmp(start, "xclbin2", sizeof(start)) == 0;
+	return 0;
 }
 
 static int inspect_head(const char *path, bool is_json)
@@ -203,7 +204,7 @@ static int inspect_head(const char *path, bool is_json)
 	char why[VETO_WHY_MAX];
 
 	if (veto_head_open(path, &head, why))
-		return misused("inspect", "%s", why);
+		return misused("inspect", "no xclbin: it does not start with 'xclbin2'; and as a head file, %s", why);
 	(is_json ? print_head_json : print_head_text)(head);
 	veto_head_close(head);
 	return close_stdout("inspect", EXIT_DONE);
@@ -212,7 +213,7 @@ static int inspect_head(const char *path, bool is_json)
 int cmd_inspect(int argc, char **argv)
 {
 	struct xclbin image;
-	char why[VETO_WHY_MAX];
+	char why[VETO_WHY_MAX], start[8];
 	bool is_json = false;
 	void *memory;
 	int status;
@@ -221,7 +222,9 @@ int cmd_inspect(int argc, char **argv)
 		return status;
 	if (optind + 1 != argc)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
-	if (!is_image(argv[optind]))
+	if (read_start(argv[optind], start, why))
+		return misused("inspect", "%s", why);
+	if (strcmp(start, "xclbin2") != 0)
 		return inspect_head(argv[optind], is_json);
 	if (xclbin_load(argv[optind], &image, &memory, why))
 		return misused("inspect", "%s", why);

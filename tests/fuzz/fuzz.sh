@@ -5,7 +5,7 @@ build=$1
 seconds=${FUZZ_SECONDS:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 
-mkdir -p "$build/corpus/npy" "$build/corpus/rule" "$build/corpus/xclbin"
+mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone}
 head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
@@ -16,7 +16,44 @@ for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:w
 	i=$((i + 1))
 	printf '%s' "$rule" >"$build/corpus/rule/seed$i"
 done
-for target in npy rule xclbin; do
+python3 - "$build/corpus" <<'PY'
+import json, struct, sys
+
+def text(s):
+    return struct.pack("<Q", len(s)) + s.encode()
+
+def head(output, aggregation, tensors):
+    data, header = b"", {"__metadata__": {"veto_head": "1", "arithmetic": "HX1 1", "shape": "probe", "output": output,
+        "aggregation": aggregation, "tap": "final_norm", "backbone": "any", "quantisation": "", "sha256": "0" * 64}}
+    for name, kind, shape, raw in tensors:
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    line = json.dumps(header, separators=(",", ":"))
+    line += " " * ((-len(line) - 8) % 64)
+    return struct.pack("<Q", len(line)) + line.encode() + data
+
+def layer(i, rows, cols, kind):
+    code = "b" if kind == "I8" else "h"
+    return [(f"layer.{i}.bias", "I32", [rows], struct.pack(f"<{rows}i", *range(rows))),
+        (f"layer.{i}.mant", "U16", [rows], struct.pack(f"<{rows}H", *[40000] * rows)),
+        (f"layer.{i}.sh", "I16", [rows], struct.pack(f"<{rows}h", *[20] * rows)),
+        (f"layer.{i}.weight", kind, [rows, cols], struct.pack(f"<{rows * cols}{code}", *[i % 100 for i in range(rows * cols)]))]
+
+seeds = {"one": head("sigmoid", "last", layer(0, 1, 4, "I16")), "two": head("softmax:1", "min", layer(0, 4, 6, "I16") + layer(1, 2, 4, "I16")),
+    "narrow": head("softmax:1+2", "mean", layer(0, 4, 8, "I8")),
+    "table": head("self-certainty", "mean", [("table.c", "I32", [2], bytes(8)), ("table.f", "I16", [2], bytes(4)),
+        ("table.hi", "I16", [2, 3], bytes(range(12))), ("table.lo", "U8", [2, 3], bytes(range(6)))])}
+for name, data in seeds.items():
+    open(f"{sys.argv[1]}/head/{name}", "wb").write(data)
+pairs = [("general.architecture", 8, text("llama")), ("llama.embedding_length", 4, struct.pack("<I", 2)),
+    ("llama.block_count", 4, struct.pack("<I", 1)), ("general.file_type", 4, struct.pack("<I", 7)),
+    ("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 2) + text("a") + text("b"))]
+norm = text("output_norm.weight") + struct.pack("<IQIQ", 1, 2, 0, 0)
+model = b"GGUF" + struct.pack("<IQQ", 3, 1, len(pairs)) + b"".join(text(k) + struct.pack("<I", t) + v for k, t, v in pairs) + norm
+model += bytes((-len(model)) % 32) + struct.pack("<2f", 1, 2)
+open(f"{sys.argv[1]}/backbone/small", "wb").write(model)
+PY
+for target in npy rule xclbin head backbone; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then

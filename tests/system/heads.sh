@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# veto head, and what it makes: heads of every published shape, tables, fingerprints of models.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+python3 "$SOURCE/tests/system/heads.py" "$work" || exit 1
+
+# near WHAT A B WITHIN: two files of numbers.
+near() {
+	cases=$((cases + 1))
+	paste "$2" "$3" | awk -v within="$4" 'NF != 2 || ($1 - $2) ^ 2 > within ^ 2 { bad = 1; print } END { exit bad || NR == 0 }' >"$work/far" ||
+		complain "$1: $(head -n 2 "$work/far")"
+}
+reward() { python3 -c 'import json, sys
+for line in sys.stdin:
+    d = json.loads(line)
+    print(d["reward_q31"] / 2**31 if "reward_q31" in d else d["reward_q16"] / 2**16)'; }
+
+# What a device says of itself; one that this processor lacks can nothing.
+"$VETO" devices --json >"$work/devices"
+can_score() { grep -F "{\"device\":\"${1%,threads=*}\"," "$work/devices" | grep -q "\"heads\":\[[^]]*\"$2\""; }
+sort_of() {
+	case $1 in
+	qwen-* | sprm | probe | coderl) echo two-layer ;;
+	*) echo one-layer ;;
+	esac
+}
+can_score cpu: one-layer || complain "cpu: takes no heads: $(cat "$work/devices")"
+
+for file in "$work"/*.safetensors; do
+	shape=$(basename "$file" .safetensors)
+	for bits in "" --int8; do
+		[ "$shape$bits" != subspace--int8 ] || continue
+		"$VETO" head import --shape "$shape" $bits -o "$work/$shape.head" "$file" >"$work/stdout" 2>"$work/stderr" ||
+			complain "$shape: $(cat "$work/stderr")"
+		grep -q 'without --backbone nothing keeps the head from states of another model' "$work/stderr" || complain "$shape: no warning"
+		[ "$shape" = subspace ] || grep -q "; outputs differ from those of the floats by up to " "$work/stdout" || complain "$shape$bits: no word of its error"
+		"$VETO" score --json --head "$work/$shape.head" "$work/$shape.npy" >"$work/scores" || complain "$shape can't score"
+		reward <"$work/scores" >"$work/got"
+		near "$shape$bits" "$work/got" "$work/$shape.rewards" "$([ -z "$bits" ] && echo 0.001 || echo 0.05)"
+		for device in $DEVICES; do
+			can_score "$device" "$(sort_of "$shape")" || continue
+			cases=$((cases + 1))
+			"$VETO" score --json -d "$device" --head "$work/$shape.head" "$work/$shape.npy" 2>"$work/stderr" | cmp -s "$work/scores" - ||
+				complain "$shape$bits: $device scores otherwise: $(cat "$work/stderr")"
+		done
+	done
+done
+expect 'layers      96 to 96, ReLU, to 2, int8' "$VETO" inspect "$work/qwen-prm.head"
+expect 'output      softmax:1' "$VETO" inspect "$work/qwen-prm.head"
+expect '"shape":"sprm","output":"sigmoid","aggregation":"geometric-mean","tap":"layer:-2","backbone":"any"' "$VETO" inspect --json "$work/sprm.head"
+expect 'reward' "$VETO" score --head "$work/probe.head" "$work/probe.npy"
+"$VETO" head import --shape probe --aggregate mean --tap layer:-3 -o "$work/probe.head" "$work/probe.safetensors" >/dev/null 2>&1
+expect '"aggregation":"mean","tap":"layer:-3"' "$VETO" inspect --json "$work/probe.head"
+
+# Raw states, as they lie in memory.
+tail -c $((5 * 96 * 4)) "$work/probe.npy" >"$work/probe.raw"
+"$VETO" score --json --head "$work/probe.head" "$work/probe.npy" >"$work/scores"
+"$VETO" score --json --head "$work/probe.head" "$work/probe.raw" | cmp -s - "$work/scores" || complain "raw states score otherwise"
+
+# What is wrong is said, and nothing is left.
+head="$work/probe.head"
+refuse 2 "unknown shape 'gpt'; known: qwen-prm" "$VETO" head import --shape gpt -o "$work/x" "$work/probe.safetensors"
+refuse 2 "qwen-prm needs a tensor \"score.0.weight\", and there is none" "$VETO" head import --shape qwen-prm -o "$work/x" "$work/probe.safetensors"
+refuse 2 "not a safetensors file" "$VETO" head import --shape probe -o "$work/x" "$work/probe.npy"
+refuse 2 "import needs --shape, -o and a safetensors file" "$VETO" head import --shape probe "$work/probe.safetensors"
+refuse 2 "--tap final: expected final_norm or layer:-N" "$VETO" head import --shape probe --tap final -o "$work/x" "$work/probe.safetensors"
+refuse 1 "unknown aggregation \"sum\"" "$VETO" head import --shape probe --aggregate sum -o "$work/x" "$work/probe.safetensors"
+refuse 1 "can't write '/nowhere/x.partial'" "$VETO" head import --shape probe -o /nowhere/x "$work/probe.safetensors"
+refuse 2 "unknown verb 'imp'" "$VETO" head imp
+refuse 2 "no sound GGUF: it does not start with 'GGUF'" "$VETO" head import --shape probe --backbone "$work/probe.npy" -o "$work/x" "$work/probe.safetensors"
+[ -z "$(find "$work" -name 'x*' -o -name '*.partial')" ] || complain "something was left behind"
+head -c 500 "$head" >"$work/cut.head"
+refuse 2 "$work/cut.head: " "$VETO" score --head "$work/cut.head" "$work/probe.npy"
+refuse 2 "states of 3000 values, and the head reads 96" "$VETO" score --head "$head" "$SOURCE/tests/golden/size-3000-fp32.npy"
+refuse 2 "--sch and --logp go together" "$VETO" score --sch "$head" "$work/probe.npy"
+refuse 2 "it is a head, and no table: use --head" "$VETO" score --sch "$head" --logp "$work/probe.rewards" --tokens "$work/probe.rewards" "$work/probe.npy"
+refuse 2 "one --head or --sch is enough" "$VETO" score --sch "$head" --head "$head" "$work/probe.npy"
+refuse 2 "--vocab and --subset are of logits, and --head of hidden states" "$VETO" score --head "$head" --vocab 3 "$work/probe.npy"
+
+# The table of a real model, and the model's name in every quantisation.
+if [ -n "$QUANTIZE" ]; then
+	model=${MODEL:-$("$SOURCE/host/setup.sh" model)} || exit 1
+	expect '49152 tokens of 576 values, i24, of token_embd.weight' "$VETO" head sch --model "$model" -o "$work/smol.sch"
+	expect '49152 tokens of 576 values, i16, of token_embd.weight' "$VETO" head sch --model "$model" --i16 -o "$work/smol16.sch"
+	fingerprint=$("$VETO" inspect "$work/smol.sch" | sed -n 's/^backbone *//p')
+	"$QUANTIZE" "$model" "$work/again.gguf" >"$work/log" 2>&1 || complain "quantize: $(tail -n 2 "$work/log")"
+	expect "of token_embd.weight (q8_0)" "$VETO" head sch --model "$work/again.gguf" -o "$work/again.sch"
+	expect "backbone    $fingerprint" "$VETO" inspect "$work/again.sch"
+	expect "quantised   Q8_0" "$VETO" inspect "$work/again.sch"
+	expect "quantised   Q4_1" "$VETO" inspect "$work/smol.sch"
+	# Scores of states of no model: those that lack what a table needs are absent, and the others are not.
+	python3 - "$work" <<-'PY'
+		import random, struct, sys
+		sys.path.insert(0, "tests/system")
+		dice = random.Random(1)
+		rows = [[dice.gauss(0, 1) for _ in range(576)] for _ in range(6)]
+		header = "{'descr': '<f4', 'fortran_order': False, 'shape': (6, 576), }"
+		header += " " * ((-len(header) - 11) % 64) + "\n"
+		rows[5][7] = float("nan")
+		open(sys.argv[1] + "/s.npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+		    + b"".join(struct.pack("<576f", *row) for row in rows))
+		open(sys.argv[1] + "/s.tokens", "w").write("0\n49151\n5\n6\n7\n8\n")
+		open(sys.argv[1] + "/s.logps", "w").write("-1.5\n0.0005\nnan\n-9999\n-3.4028234663852886e38\n-1\n")
+	PY
+	score() { "$VETO" score --json --sch "$work/smol.sch" --tokens "$work/s.tokens" --logp "$work/s.logps" "$work/s.npy"; }
+	score >"$work/scores" || complain "the table can't score"
+	[ "$(grep -c self_certainty_q20 "$work/scores")" = 2 ] || complain "scores: $(cat "$work/scores")"
+	grep -q '"row":5,"status":"bad_state","source":"sch"' "$work/scores" || complain "a state with NaN: $(tail -n 1 "$work/scores")"
+	echo 49152 >"$work/beyond"
+	refuse 2 "$work/beyond:1: token 49152 is not below the vocabulary of 49152" \
+		"$VETO" score --sch "$work/smol.sch" --tokens "$work/beyond" --logp "$work/s.logps" "$work/s.npy"
+	echo -1,5 >"$work/comma"
+	refuse 2 "$work/comma:1: '-1,5' is not a number" \
+		"$VETO" score --sch "$work/smol.sch" --tokens "$work/s.tokens" --logp "$work/comma" "$work/s.npy"
+	refuse 2 "it is a table: use --sch" "$VETO" score --head "$work/smol.sch" "$work/s.npy"
+	refuse 2 "$work/probe.safetensors reads states of 96 values, and $model makes states of 576" \
+		"$VETO" head import --shape probe --backbone "$model" -o "$work/x" "$work/probe.safetensors"
+	head -c 200000 "$model" >"$work/cut.gguf"
+	refuse 2 "$work/cut.gguf: no sound GGUF: it ends too soon at byte " "$VETO" head sch --model "$work/cut.gguf" -o "$work/x"
+fi
+finish
