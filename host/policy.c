@@ -101,6 +101,24 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
 	return used;
 }
 
+bool policy_reads(const struct veto_rule *rule, uint32_t field)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		if (rule->policy->param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == field)
+			return true;
+	return false;
+}
+
+bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		for (uint32_t j = 0; strcmp(rule->policy->param[i].name, "rungs") == 0 && j < rule->values.count[i];
+			j++)
+			if (tokens == 0 || rule->values.value[i][j] == tokens)
+				return true;
+	return false;
+}
+
 /* Q31 fields become Q20 by truncation. */
 static struct veto_interval to_q20(struct veto_interval value, const struct veto_field_info *field)
 {
@@ -148,6 +166,18 @@ struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens)
 		sums->low / sums->usable,
 		sums->unbounded ? NO_BOUND : sums->high / sums->usable,
 	};
+}
+
+void sums_follow(struct sums *sums, uint32_t field, struct veto_interval value)
+{
+	if (field == VETO_REWARD)
+		*sums = (struct sums){0};
+	sums_add(sums, value);
+}
+
+struct veto_interval sums_so_far(const struct sums *sums, uint32_t field, uint32_t tokens)
+{
+	return sums_mean(sums, field == VETO_REWARD ? 1 : tokens);
 }
 
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token)

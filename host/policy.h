@@ -112,11 +112,20 @@ extern const struct policy policies[];
 int policy_find(const char *name, const struct veto_policy **out, char *why);
 int policy_check(const struct veto_rule *rule, char *why);
 
+/* Whether the rule reads that score; and whether it looks at a candidate when it has so many tokens (0: only at certain
+ * numbers of tokens at all). */
+bool policy_reads(const struct veto_rule *rule, uint32_t field);
+bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens);
+
 /* The score of a token as a policy reads it: negated where its sign is -1, Q31 brought to Q20; low = NO_SCORE where the
  * row lacks the field or has NaN or saturated entries. */
 struct veto_interval policy_read(const struct veto_score *score, uint32_t field);
 void sums_add(struct sums *sums, struct veto_interval value);
 void sums_remove(struct sums *sums, struct veto_interval value);
+/* The score of a candidate's next token, and of its tokens so far: their mean, or of a reward, which speaks of all of them,
+ * the last. */
+void sums_follow(struct sums *sums, uint32_t field, struct veto_interval value);
+struct veto_interval sums_so_far(const struct sums *sums, uint32_t field, uint32_t tokens);
 /* The mean over so many tokens, truncated toward 0; no score if fewer than half of them are usable. */
 struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens);
 

@@ -187,11 +187,12 @@ static bool is_score_valid(const struct veto_score *score)
 {
 	for (int i = 0; i < VETO_FIELDS; i++) {
 		const struct veto_interval *v = &score->field[i];
+		const int64_t limit =
+			strcmp(veto_fields[i].unit, "q31") == 0 ? SCORE_LIMIT << 11 : SCORE_LIMIT; /* as Q20 */
 
 		if (!(score->has >> i & 1))
 			continue;
-		if (v->low < -SCORE_LIMIT || v->low > SCORE_LIMIT || v->high < v->low ||
-			(v->high > SCORE_LIMIT && v->high != NO_BOUND))
+		if (v->low < -limit || v->low > limit || v->high < v->low || (v->high > limit && v->high != NO_BOUND))
 			return false;
 	}
 	return true;

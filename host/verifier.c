@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one place where devices and sessions meet. */
 #include "clock.h"
+#include "head.h"
 #include "param.h"
-#include "veto.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 struct veto_verifier {
 	struct veto_device *dev;
+	const struct veto_head *head[VETO_HEADS_MAX]; /* loaded, by slot */
 };
 
 /* An event of the round, with what the device writes about it. */
@@ -18,17 +20,34 @@ struct pending {
 	struct pending *next;
 	struct veto_event event;
 	uint32_t token;
+	const float *state; /* NULL: not wanted */
+	bool wants_reward;
+	uint32_t rows_out; /* 1: its row is with the device */
+	int64_t logp_q20; /* for a table */
+	struct veto_score hidden, tabled; /* of the state, by the head and by the table */
+	int32_t head_q16[VETO_HEAD_OUTPUTS_MAX];
+};
+
+/* What a stream knows of a candidate besides its session. */
+struct follower {
+	uint32_t tokens; /* pushed */
+	bool has_last;
+	struct veto_score last;
+	struct head_steps steps;
 };
 
 struct veto_stream {
 	struct veto_verifier *verifier;
 	struct veto_session *session;
 	struct veto_stream_info info;
+	struct veto_rule *rule; /* [info.rules] */
 	uint32_t subset[VETO_SUBSET_MAX];
 	struct pending *first, **end, *idle;
-	uint32_t unscored; /* of the round's rows, those still with the device */
-	struct veto_score *last; /* [candidates] */
-	bool *has_last; /* [candidates] */
+	uint32_t unscored; /* of the round's rows and states, those still with the device */
+	uint32_t head, table; /* slots */
+	bool wants_all; /* a rule reads the reward of every token */
+	bool has_tabled; /* the round's states for the table are with the device, or scored */
+	struct follower *follower; /* [candidates] */
 	struct veto_stream_counts counts;
 };
 
@@ -75,6 +94,53 @@ static struct veto_rows rows_of(const struct veto_stream *s, const void *row, co
 	};
 }
 
+/* The slot of a head on the device, loaded if it is not. */
+static int find_slot(struct veto_verifier *v, const struct veto_head *head, uint32_t *slot, char *why)
+{
+	int err;
+
+	for (*slot = 0; *slot < VETO_HEADS_MAX; ++*slot)
+		if (v->head[*slot] == head)
+			return 0;
+	err = veto_device_load(v->dev, head, slot, why);
+	if (!err)
+		v->head[*slot] = head;
+	return err;
+}
+
+/* That the states are those that the head was made for. */
+static int check_source(const struct veto_stream_info *info, const struct veto_head *head, char *why)
+{
+	const struct veto_head_info *h = veto_head_info(head);
+
+	if (info->tap && strcmp(info->tap, h->tap) != 0)
+		return param_fail(-EINVAL, why, "the head %s reads the state %s, and this source gives %s", h->shape,
+			h->tap, info->tap);
+	if (info->backbone && strcmp(h->backbone, "any") != 0 && strcmp(info->backbone, h->backbone) != 0)
+		return param_fail(-EINVAL, why, "the head %s is for the states of the model %s, and these are of %s",
+			h->shape, h->backbone, info->backbone);
+	return 0;
+}
+
+static int open_heads(struct veto_stream *s, char *why)
+{
+	const struct veto_stream_info *info = &s->info;
+	int err = 0;
+
+	if (info->head && veto_head_info(info->head)->kind != VETO_HEAD_DENSE)
+		return param_fail(-EINVAL, why, "a table gives no rewards");
+	if (info->table && veto_head_info(info->table)->kind != VETO_HEAD_SCH)
+		return param_fail(-EINVAL, why, "a head that is no table gives no self-certainty");
+	if (info->table && veto_head_info(info->table)->vocab != info->vocab)
+		return param_fail(-EINVAL, why, "the table is of %u tokens, and the rows are of %u",
+			veto_head_info(info->table)->vocab, info->vocab);
+	if (info->head && !(err = check_source(info, info->head, why)))
+		err = find_slot(s->verifier, info->head, &s->head, why);
+	if (!err && info->table && !(err = check_source(info, info->table, why)))
+		err = find_slot(s->verifier, info->table, &s->table, why);
+	return err;
+}
+
 /* A job without rows shows whether the device takes such rows at all. */
 static int check_rows(struct veto_stream *s, char *why)
 {
@@ -101,11 +167,21 @@ static int check_fields(const struct veto_stream_info *info, const struct veto_r
 		if (rule->policy->param[i].type != VETO_PARAM_FIELD)
 			continue;
 		if ((field == VETO_TOPK_CONFIDENCE && info->top_k == 0) ||
-			((field == VETO_SUBSET_FIRST || field == VETO_SUBSET_MASS) && !has_subset))
+			((field == VETO_SUBSET_FIRST || field == VETO_SUBSET_MASS) && !has_subset) ||
+			(field == VETO_REWARD && !info->head))
 			return param_fail(-EINVAL, why, "%s: %s=%s: the rows of this stream come without that score",
 				rule->policy->name, rule->policy->param[i].name, veto_fields[field].name);
 	}
 	return 0;
+}
+
+/* Whether a rule looks at the reward of a candidate's tokens up to this one. */
+static bool is_rung(const struct veto_stream *s, uint32_t tokens)
+{
+	for (uint32_t i = 0; i < s->info.rules; i++)
+		if (policy_reads(&s->rule[i], VETO_REWARD) && policy_has_rung(&s->rule[i], tokens))
+			return true;
+	return false;
 }
 
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why)
@@ -124,11 +200,19 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	s->end = &s->first;
 	if (info->subset_tokens)
 		memcpy(s->subset, info->subset, info->subset_tokens * sizeof(*s->subset));
-	s->last = calloc(info->candidates + 1, sizeof(*s->last));
-	s->has_last = calloc(info->candidates + 1, sizeof(*s->has_last));
-	err = s->last && s->has_last ? check_rows(s, why) : param_fail(-ENOMEM, why, "out of memory");
+	s->follower = calloc(info->candidates + 1, sizeof(*s->follower));
+	s->rule = calloc(info->rules + 1, sizeof(*s->rule));
+	err = s->follower && s->rule ? check_rows(s, why) : param_fail(-ENOMEM, why, "out of memory");
+	if (!err)
+		err = open_heads(s, why);
 	for (uint32_t i = 0; i < info->rules && !err; i++)
 		err = check_fields(info, &info->rule[i], why);
+	for (uint32_t i = 0; i < info->rules && !err; i++) {
+		s->rule[i] = info->rule[i];
+		s->wants_all |= s->rule[i].policy->role == VETO_REJECTS && policy_reads(&s->rule[i], VETO_REWARD) &&
+				!policy_has_rung(&s->rule[i], 0);
+	}
+	s->info.rule = s->rule;
 	if (!err)
 		err = veto_session_new(
 			info->rule, info->rules, info->candidates, info->cohort, info->max_tokens, &s->session, why);
@@ -152,7 +236,11 @@ static int reap(struct veto_verifier *v, int64_t timeout_ns)
 	p = (struct pending *)(uintptr_t)done.tag;
 	p->stream->unscored--;
 	p->stream->counts.device_ns += done.device_ns;
-	p->stream->counts.failed_rows += done.status != 0;
+	/* A row's job comes before its state's. */
+	if (p->rows_out > 0) {
+		p->rows_out--;
+		p->stream->counts.failed_rows += done.status != 0;
+	}
 	return 0;
 }
 
@@ -175,29 +263,70 @@ void veto_stream_close(struct veto_stream *s)
 	free_list(s->first);
 	free_list(s->idle);
 	veto_session_free(s->session);
-	free(s->last);
-	free(s->has_last);
+	free(s->follower);
+	free(s->rule);
 	free(s);
 }
 
-static int submit(struct veto_stream *s, struct pending *p, const void *row)
+/* Give rows to the device, and reap while it has no room. */
+static int give(struct veto_stream *s, const struct veto_rows *rows, const struct veto_results *out, struct pending *p)
 {
-	struct veto_rows rows = rows_of(s, row, &p->token);
-	struct veto_results out = {.score = &p->event.score};
 	struct veto_device *dev = s->verifier->dev;
 	int err;
 
-	err = veto_device_submit(dev, &rows, &out, (uintptr_t)p);
+	err = veto_device_submit(dev, rows, out, (uintptr_t)p);
 	while (err == -EAGAIN) {
 		err = reap(s->verifier, -1);
 		if (!err)
-			err = veto_device_submit(dev, &rows, &out, (uintptr_t)p);
+			err = veto_device_submit(dev, rows, out, (uintptr_t)p);
 	}
-	if (err)
-		return err;
-	s->unscored++;
-	s->counts.rows++;
-	return 0;
+	s->unscored += err == 0;
+	return err;
+}
+
+static int submit_row(struct veto_stream *s, struct pending *p, const void *row)
+{
+	const struct veto_rows rows = rows_of(s, row, &p->token);
+	const int err = give(s, &rows, &(struct veto_results){.score = &p->event.score}, p);
+
+	s->counts.rows += err == 0;
+	return err;
+}
+
+/* is_table: for self-certainty, else for the reward. */
+static int submit_state(struct veto_stream *s, struct pending *p, bool is_table)
+{
+	const struct veto_head_info *head = veto_head_info(is_table ? s->info.table : s->info.head);
+	const struct veto_rows rows = {.kind = VETO_HIDDEN,
+		.format = VETO_FP32,
+		.rows = 1,
+		.cols = head->cols,
+		.stride_bytes = head->cols * sizeof(float),
+		.data = p->state,
+		.token = &p->token,
+		.token_logp_q20 = &p->logp_q20,
+		.head = is_table ? s->table : s->head};
+	struct veto_results out = {
+		.score = is_table ? &p->tabled : &p->hidden, .head_q16 = is_table ? NULL : p->head_q16};
+	const int err = give(s, &rows, &out, p);
+
+	s->counts.states += err == 0;
+	return err;
+}
+
+/* Count the token, and see whether its state is to be scored. */
+static void follow(struct veto_stream *s, struct pending *p, const struct veto_payload *payload)
+{
+	const uint32_t candidate = p->event.candidate;
+
+	if (p->event.kind != VETO_TOKEN || candidate >= s->info.candidates)
+		return;
+	s->follower[candidate].tokens++;
+	if (!payload || !payload->state)
+		return;
+	p->wants_reward =
+		s->info.head && (p->event.ends_step || s->wants_all || is_rung(s, s->follower[candidate].tokens));
+	p->state = p->wants_reward || s->info.table ? payload->state : NULL;
 }
 
 int veto_stream_push(struct veto_stream *s, const struct veto_event *event, const struct veto_payload *payload)
@@ -210,11 +339,14 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 	if (p == s->idle)
 		s->idle = p->next;
 	*p = (struct pending){.stream = s, .event = *event, .token = VETO_NO_TOKEN};
+	follow(s, p, payload);
 	if (payload && payload->row) {
 		p->token = payload->token;
 		memset(&p->event.score, 0, sizeof(p->event.score)); /* and so it stays if the job fails */
-		err = submit(s, p, payload->row);
+		err = submit_row(s, p, payload->row);
 	}
+	if (!err && p->wants_reward)
+		err = submit_state(s, p, false);
 	if (err) {
 		p->next = s->idle;
 		s->idle = p;
@@ -225,6 +357,46 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 	return 0;
 }
 
+/* The reward of the steps so far, this one as far as it has come. */
+static void take_reward(struct veto_stream *s, struct pending *p)
+{
+	struct follower *f = &s->follower[p->event.candidate];
+	struct head_steps steps = f->steps;
+	int64_t value;
+
+	if (!(p->hidden.has >> VETO_REWARD & 1)) {
+		s->counts.failed_states++;
+		return;
+	}
+	value = head_add_step(s->info.head, &steps, p->head_q16);
+	if (p->event.ends_step)
+		f->steps = steps;
+	p->event.score.has |= 1u << VETO_REWARD;
+	p->event.score.field[VETO_REWARD] = (struct veto_interval){value, value};
+}
+
+/* The table's self-certainty in place of that of the logits. */
+static void take_certainty(struct veto_stream *s, struct pending *p)
+{
+	struct veto_interval *field = &p->event.score.field[VETO_SELF_CERTAINTY];
+	const int64_t value = p->tabled.field[VETO_SELF_CERTAINTY].low;
+	uint64_t difference;
+
+	if (!(p->tabled.has >> VETO_SELF_CERTAINTY & 1)) {
+		s->counts.failed_states++;
+		return;
+	}
+	if (p->event.score.has >> VETO_SELF_CERTAINTY & 1) {
+		difference = (uint64_t)(value > field->low ? value - field->low : field->low - value);
+		s->counts.compared++;
+		s->counts.difference_sum += difference;
+		if (difference > s->counts.difference_most)
+			s->counts.difference_most = difference;
+	}
+	p->event.score.has |= 1u << VETO_SELF_CERTAINTY;
+	*field = (struct veto_interval){value, value};
+}
+
 /* Give the events to the session, in their order. */
 static int fold(struct veto_stream *s)
 {
@@ -232,19 +404,25 @@ static int fold(struct veto_stream *s)
 
 	while (s->first) {
 		struct pending *p = s->first;
-		int refused = veto_session_push(s->session, &p->event);
+		int refused;
 
+		if (p->wants_reward)
+			take_reward(s, p);
+		if (p->state && s->info.table)
+			take_certainty(s, p);
+		refused = veto_session_push(s->session, &p->event);
 		if (refused) {
 			err = refused;
 		} else if (p->event.kind == VETO_TOKEN) {
-			s->last[p->event.candidate] = p->event.score;
-			s->has_last[p->event.candidate] = true;
+			s->follower[p->event.candidate].last = p->event.score;
+			s->follower[p->event.candidate].has_last = true;
 		}
 		s->first = p->next;
 		p->next = s->idle;
 		s->idle = p;
 	}
 	s->end = &s->first;
+	s->has_tabled = false;
 	return err;
 }
 
@@ -267,10 +445,36 @@ static int reap_round(struct veto_stream *s, int64_t timeout_ns)
 	return err;
 }
 
+/* Behind the rows: a table needs their tokens' log-probabilities. */
+static int submit_tabled(struct veto_stream *s)
+{
+	int err = 0;
+
+	if (!s->info.table || s->has_tabled)
+		return 0;
+	s->has_tabled = true;
+	for (struct pending *p = s->first; p && !err; p = p->next) {
+		if (!p->state)
+			continue;
+		p->logp_q20 = p->event.score.has >> VETO_TOKEN_LOGP & 1 ? p->event.score.field[VETO_TOKEN_LOGP].low
+									: VETO_NO_LOGP;
+		err = submit_state(s, p, true);
+	}
+	return err;
+}
+
 int veto_stream_round(struct veto_stream *s, int64_t timeout_ns)
 {
+	const uint64_t start = clock_ns();
+	int64_t left;
 	int err = reap_round(s, timeout_ns);
 
+	if (!err)
+		err = submit_tabled(s);
+	if (!err && s->unscored > 0) {
+		left = timeout_ns - (int64_t)(clock_ns() - start);
+		err = reap_round(s, timeout_ns < 0 ? timeout_ns : left > 0 ? left : 0);
+	}
 	if (err)
 		return err;
 	err = fold(s);
@@ -282,7 +486,7 @@ bool veto_stream_next(struct veto_stream *s, struct veto_verdict *out) { return 
 
 const struct veto_score *veto_stream_score(const struct veto_stream *s, uint32_t candidate)
 {
-	return candidate < s->info.candidates && s->has_last[candidate] ? &s->last[candidate] : NULL;
+	return candidate < s->info.candidates && s->follower[candidate].has_last ? &s->follower[candidate].last : NULL;
 }
 
 struct veto_stream_counts veto_stream_counts(const struct veto_stream *s) { return s->counts; }

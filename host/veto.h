@@ -317,6 +317,7 @@ enum veto_event_kind {
 struct veto_event {
 	enum veto_event_kind kind;
 	uint32_t candidate;
+	bool ends_step; /* TOKEN: the last of a step, as the last of every candidate is */
 	uint64_t answer; /* CLOSE: equal answers, equal keys; 0: none */
 	struct veto_score score; /* TOKEN; has = 0: the token counts, without a score */
 };
@@ -371,7 +372,7 @@ bool veto_session_may_start(const struct veto_session *s, uint32_t candidate);
 /* Fold an event into the state.  Tokens that arrive after a verdict are counted as spent; a CLOSE after it means that
  * the candidate finished before the verdict reached it: its answer votes.
  *   -EINVAL  no such candidate, an event that its state does not allow, a token beyond max_tokens, or a score beyond
- *            +-2^40 */
+ *            +-2^40 in Q20 */
 int veto_session_push(struct veto_session *s, const struct veto_event *event);
 
 /* End the round: decide, in candidate order. */
@@ -419,16 +420,23 @@ struct veto_stream_info {
 	uint32_t top_k; /* k of the confidence */
 	const uint32_t *subset; /* [subset_tokens], copied */
 	uint32_t subset_tokens;
+	/* Heads for the hidden states that come with the rows, and stay open as long as the verifier; NULL: none.  head
+	 * gives rewards of steps, and of their beginnings where a rule looks; table: self-certainty in place of that of
+	 * the logits. */
+	const struct veto_head *head, *table;
+	const char *backbone, *tap; /* of the source's states: fingerprint, and which of them; NULL: not known */
 };
 
 /* How a token's score is learned. */
 struct veto_payload {
 	const void *row; /* [vocab] logits, untouched until the round is over; NULL: the event's own score counts */
+	const float *state; /* the hidden state that the row comes from, with a head or a table; NULL: none */
 	uint32_t token; /* the sampled token */
 };
 
 /* Errors as veto_session_new(); -EINVAL also for a format, vocabulary, top_k or subset that no row of this device can have,
- * and for a rule that reads a score that the rows don't have: without top_k, or without a subset. */
+ * and for a rule that reads a score that the rows don't have: without top_k, a subset or a head; for a head of another
+ * backbone or tap than the source's.  -EOPNOTSUPP, -ENOSPC: the device does not take the head. */
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why);
 void veto_stream_close(struct veto_stream *s);
 
@@ -451,6 +459,11 @@ const struct veto_score *veto_stream_score(const struct veto_stream *s, uint32_t
 struct veto_stream_counts {
 	uint64_t rows, failed_rows; /* given to the device; of these, those it failed */
 	uint64_t device_ns;
+	uint64_t states; /* hidden states given to the device, and those it failed or that had no result */
+	uint64_t failed_states;
+	/* Self-certainty by the table less that by the logits, Q20 nats: of so many tokens the sum of its sizes, and the
+	 * largest. */
+	uint64_t compared, difference_sum, difference_most;
 };
 struct veto_stream_counts veto_stream_counts(const struct veto_stream *s);
 

@@ -124,11 +124,11 @@ static void floor_token(struct board *b, struct rule *r, uint32_t candidate, con
 	if (values->count[FLOOR_RUNGS] == 0) {
 		mean = slide(r, candidate, tokens, token);
 	} else {
-		sums_add(&r->cell[candidate].sums, token);
+		sums_follow(&r->cell[candidate].sums, r->field, token);
 		while (i < values->count[FLOOR_RUNGS] && values->value[FLOOR_RUNGS][i] != tokens)
 			i++;
 		if (i < values->count[FLOOR_RUNGS])
-			mean = sums_mean(&r->cell[candidate].sums, tokens);
+			mean = sums_so_far(&r->cell[candidate].sums, r->field, tokens);
 	}
 	if (mean.low != NO_SCORE && mean.high < values->value[FLOOR_THRESHOLD][i] && candidate >= r->min_survivors)
 		trip(b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i]);

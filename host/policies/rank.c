@@ -139,9 +139,9 @@ static void gate_token(struct board *b, struct rule *r, uint32_t candidate, cons
 	uint32_t tokens = b->candidate[candidate].tokens;
 	uint32_t i = gate_find(r, tokens);
 
-	sums_add(sums, policy_read(score, r->field));
+	sums_follow(sums, r->field, policy_read(score, r->field));
 	if (i < r->entries && r->rule.values.value[GATE_RUNGS][i] == tokens)
-		r->window[(size_t)candidate * r->entries + i] = sums_mean(sums, tokens);
+		r->window[(size_t)candidate * r->entries + i] = sums_so_far(sums, r->field, tokens);
 }
 
 static uint32_t gate_next_rung(const struct board *b, const struct rule *r, uint32_t first, uint32_t frontier)
@@ -203,8 +203,8 @@ static void speculative_token(struct board *b, struct rule *r, uint32_t candidat
 	struct sums *sums = &r->cell[candidate].sums;
 	uint32_t tokens = b->candidate[candidate].tokens;
 
-	sums_add(sums, policy_read(score, r->field));
-	r->window[(size_t)candidate * r->entries + tokens - 1] = sums_mean(sums, tokens);
+	sums_follow(sums, r->field, policy_read(score, r->field));
+	r->window[(size_t)candidate * r->entries + tokens - 1] = sums_so_far(sums, r->field, tokens);
 }
 
 static uint32_t speculative_next_rung(const struct board *b, const struct rule *r, uint32_t first, uint32_t frontier)

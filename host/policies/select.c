@@ -62,7 +62,7 @@ const struct veto_param weighted_params[] = {
 static void add_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
 	(void)b;
-	sums_add(&r->cell[candidate].sums, policy_read(score, r->field));
+	sums_follow(&r->cell[candidate].sums, r->field, policy_read(score, r->field));
 }
 
 static void add_logp(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
@@ -79,7 +79,7 @@ static uint32_t find_means(struct board *b, const struct rule *r)
 	for (uint32_t i = 0; i < b->candidates; i++) {
 		const struct candidate *c = &b->candidate[i];
 
-		b->scratch[i] = c->has_vote ? sums_mean(&r->cell[i].sums, c->tokens).low : NO_SCORE;
+		b->scratch[i] = c->has_vote ? sums_so_far(&r->cell[i].sums, r->field, c->tokens).low : NO_SCORE;
 		n += b->scratch[i] != NO_SCORE;
 	}
 	return n;

@@ -59,7 +59,7 @@ const struct veto_param esc_params[] = {
 static void add_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
 	(void)b;
-	sums_add(&r->cell[candidate].sums, policy_read(score, r->field));
+	sums_follow(&r->cell[candidate].sums, r->field, policy_read(score, r->field));
 }
 
 static int consensus_check(const struct veto_values *values, char *why)
@@ -91,7 +91,7 @@ static bool consensus_is_settled(struct board *b, struct rule *r)
 	memset(b->tally, 0, b->candidates * sizeof(*b->tally));
 	for (uint32_t i = 0; i < b->candidates; i++) {
 		const struct candidate *c = &b->candidate[i];
-		int64_t mean = is_weighted ? sums_mean(&r->cell[i].sums, c->tokens).low : ONE_Q20;
+		int64_t mean = is_weighted ? sums_so_far(&r->cell[i].sums, r->field, c->tokens).low : ONE_Q20;
 
 		if (!c->has_vote || !c->answer)
 			continue;
