@@ -81,6 +81,19 @@ static int check_weights(const struct tensor *t, char *why)
 	return bad ? param_fail(-EINVAL, why, "\"%s\" has a weight of %d", t->name, is_int8 ? INT8_MIN : INT16_MIN) : 0;
 }
 
+/* The same of v = 256 hi + lo, which a lo of its own lets go down to 1 - 2^23. */
+static int check_table(const struct tensor *hi, const uint8_t *lo, char *why)
+{
+	const size_t count = hi->bytes / tensor_item_bytes(hi->type);
+	unsigned bad = 0;
+
+	if (!lo)
+		return check_weights(hi, why);
+	for (size_t i = 0; i < count; i++)
+		bad |= ((const int16_t *)hi->data)[i] == INT16_MIN && lo[i] == 0;
+	return bad ? param_fail(-EINVAL, why, "\"%s\" has a value of -2^23 with its \"table.lo\"", hi->name) : 0;
+}
+
 static int read_scales(
 	const struct veto_head *head, const char *prefix, uint32_t rows, struct veto_weight_scale *out, char *why)
 {
@@ -243,13 +256,15 @@ static int read_table(struct veto_head *head, char *why)
 			(unsigned long long)hi->shape[0], (unsigned long long)hi->shape[1], VETO_VOCAB_MAX,
 			VETO_STATE_MAX);
 	if (find_tensor(head, "table.f", "I16", 1, hi->shape, &f, why) ||
-		find_tensor(head, "table.c", "I32", 1, hi->shape, &c, why) || check_weights(hi, why))
+		find_tensor(head, "table.c", "I32", 1, hi->shape, &c, why))
 		return -EINVAL;
 	if (safetensors_find(&head->file, "table.lo")) {
 		if (find_tensor(head, "table.lo", "U8", 2, hi->shape, &lo, why))
 			return -EINVAL;
 		head->lo = lo->data;
 	}
+	if (check_table(hi, head->lo, why))
+		return -EINVAL;
 	head->hi = hi->data;
 	head->f = f->data;
 	head->c = c->data;
