@@ -271,6 +271,36 @@ static void numbers_that_no_weights_have_are_refused(void **state)
 	refuse("final_norm", "final_norm", "which no weights have");
 }
 
+/* A row whose largest weight lies just below a power of two has them. */
+static void tables_hold_all_that_their_rows_are_made_of(void **state)
+{
+	static const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", ""};
+	const double u[] = {-0x1.fffffep0, 0x1.fffffep0};
+	char path[] = "/tmp/veto_table.XXXXXX", why[VETO_WHY_MAX];
+	const int32_t c = 0;
+	int16_t hi[2], f;
+	uint8_t lo[2];
+	uint32_t bad;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(hx1_make_table_row(u, 2, hi, lo, &f, &bad), 0);
+	assert_int_equal(256 * hi[0] + lo[0], -(1 << 23) + 1);
+	assert_int_equal(256 * hi[1] + lo[1], (1 << 23) - 1);
+	if (head_make_table(path, &texts, 1, 2, hi, lo, &f, &c, why))
+		fail_msg("%s", why);
+	lo[0] = 0;
+	assert_int_equal(head_make_table(path, &texts, 1, 2, hi, lo, &f, &c, why), -EINVAL);
+	assert_non_null(strstr(why, "\"table.hi\" and \"table.lo\" have a weight of -2^23"));
+	assert_int_equal(hx1_make_table_row(u, 2, hi, NULL, &f, &bad), 0);
+	if (head_make_table(path, &texts, 1, 2, hi, NULL, &f, &c, why))
+		fail_msg("%s", why);
+	hi[0] = INT16_MIN;
+	assert_int_equal(head_make_table(path, &texts, 1, 2, hi, NULL, &f, &c, why), -EINVAL);
+	assert_non_null(strstr(why, "\"table.hi\" has a weight of -32768"));
+	unlink(path);
+}
+
 static void weights_that_are_no_numbers_are_named(void **state)
 {
 	static float w[2][3] = {{1, 2, 3}, {4, NAN, 6}}, b[2] = {0, 40000};
@@ -361,6 +391,7 @@ int main(void)
 		cmocka_unit_test(any_flipped_bit_and_any_cut_is_refused),
 		cmocka_unit_test(what_does_not_fit_is_said),
 		cmocka_unit_test(numbers_that_no_weights_have_are_refused),
+		cmocka_unit_test(tables_hold_all_that_their_rows_are_made_of),
 		cmocka_unit_test(weights_that_are_no_numbers_are_named),
 		cmocka_unit_test(rows_that_are_not_orthonormal_span_no_subspace),
 		cmocka_unit_test(shapes_that_do_not_fit_are_refused),

@@ -3,7 +3,9 @@
 # shellcheck source=tests/system/lib.sh
 . "$SOURCE/tests/system/lib.sh"
 
-python3 -B "$SOURCE/tests/golden.py" --check || complain "the golden files are not those that golden.py makes"
+for script in golden golden_hidden; do
+	python3 -B "$SOURCE/tests/$script.py" --check || complain "the golden files are not those that $script.py makes"
+done
 cd "$SOURCE/tests/golden" || exit 1
 for device in $DEVICES; do
 	if ! "$VETO" score -d "$device" top-2-fp32.npy >"$work/out" 2>&1; then
