@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* veto run: candidates generated, scored, rejected and chosen from, a prompt at a time. */
+#include "backbone.h"
 #include "clock.h"
 #include "rows_out.h"
 #include "run.h"
@@ -22,6 +23,8 @@ struct run {
 	const struct run_args *args;
 	struct engine *engine;
 	struct veto_verifier *verifier;
+	struct veto_head *head, *table; /* NULL: none */
+	struct backbone backbone; /* of the model, with a head or a table */
 	struct prompts prompts;
 	int32_t **tokens; /* [prompts] */
 	uint32_t *token_count;
@@ -177,7 +180,7 @@ static int play_prompt(struct run *run, uint32_t index)
 	run_view_clear(run->view);
 	update_candidates(run);
 	warn_thresholds(run);
-	run->outcome->failed_rows = veto_stream_counts(run->stream).failed_rows;
+	run->outcome->counts = veto_stream_counts(run->stream);
 	choose(run);
 	return keep_texts(run) ? -ENOMEM : err;
 }
@@ -194,6 +197,10 @@ static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, cha
 		.format = VETO_FP32,
 		.vocab = vocab,
 		.top_k = 20,
+		.head = run->head,
+		.table = run->table,
+		.backbone = run->head || run->table ? run->backbone.fingerprint : NULL,
+		.tap = "final_norm",
 	};
 
 	return veto_stream_open(run->verifier, &info, &run->stream, why);
@@ -266,12 +273,17 @@ static int run_prompt(struct run *run, uint32_t index, struct sums *sums)
 static void report_unusable(const struct run *run, const struct sums *sums)
 {
 	const char *trouble = veto_verifier_trouble(run->verifier);
-	uint64_t failed = sums->ruled.failed_rows + sums->full.failed_rows + sums->cut.failed_rows;
+	uint64_t failed = sums->ruled.counts.failed_rows + sums->full.counts.failed_rows + sums->cut.counts.failed_rows;
+	uint64_t states =
+		sums->ruled.counts.failed_states + sums->full.counts.failed_states + sums->cut.counts.failed_states;
 	uint64_t unusable = sums->ruled.unusable + sums->full.unusable + sums->cut.unusable - failed;
 
 	if (failed)
 		say("run", "%llu rows could not be scored: their tokens counted without a score%s%s",
 			(unsigned long long)failed, *trouble ? ": " : "", trouble);
+	if (states)
+		say("run", "%llu hidden states gave no score: they had NaN or infinite values, or could not be scored",
+			(unsigned long long)states);
 	if (unusable)
 		say("run", "%llu rows had NaN, saturated or no logits and were not used", (unsigned long long)unusable);
 }
@@ -330,7 +342,7 @@ static int64_t first_token(const struct veto_rule *rule)
 static int check_rules(struct run *run, char *why)
 {
 	const struct run_args *args = run->args;
-	int err = open_stream(run, 0, 1, why);
+	int err = open_stream(run, 0, run->table ? veto_head_info(run->table)->vocab : 1, why);
 
 	if (err)
 		return err;
@@ -342,6 +354,44 @@ static int check_rules(struct run *run, char *why)
 				"most (--max-tokens)",
 				args->rule[i].policy->name, (long long)first_token(&args->rule[i]), args->max_tokens);
 	return 0;
+}
+
+static void warn_quantisation(const struct run *run, const struct veto_head *head)
+{
+	const char *made = veto_head_info(head)->quantisation;
+
+	if (*made && strcmp(made, run->backbone.quantisation) != 0)
+		say("run", "warning: the %s was made for %s, and the model is %s: its states differ a little",
+			veto_head_info(head)->kind == VETO_HEAD_SCH ? "table" : "head", made,
+			run->backbone.quantisation);
+	if (strcmp(veto_head_info(head)->backbone, "any") == 0)
+		say("run", "warning: the head does not say which model's states it reads");
+}
+
+/* Heads, and whose states they would get. */
+static int open_heads(struct run *run, char *why)
+{
+	const struct run_args *args = run->args;
+	int err = 0;
+
+	if (args->head_path)
+		err = veto_head_open(args->head_path, &run->head, why);
+	if (!err && args->table_path)
+		err = veto_head_open(args->table_path, &run->table, why);
+	if (!err && (run->head || run->table))
+		err = backbone_read(args->model, &run->backbone, why);
+	for (int i = 0; i < 2 && !err; i++) {
+		const struct veto_head *head = i ? run->table : run->head;
+
+		if (!head)
+			continue;
+		if (veto_head_info(head)->cols != run->backbone.embedding_length)
+			return param_fail(-EINVAL, why, "%s reads states of %u values, and %s makes states of %u",
+				i ? args->table_path : args->head_path, veto_head_info(head)->cols, args->model,
+				run->backbone.embedding_length);
+		warn_quantisation(run, head);
+	}
+	return err == -ENOENT || err == -EACCES ? -EINVAL : err;
 }
 
 static int open_run(struct run *run, char *why)
@@ -356,6 +406,8 @@ static int open_run(struct run *run, char *why)
 		.temperature = args->temperature,
 		.top_p = args->top_p,
 		.min_p = args->min_p,
+		.wants_states = args->head_path || args->table_path,
+		.step = args->step,
 		.stop = &is_interrupted,
 		.answer = find_answer,
 		.answer_arg = run,
@@ -366,6 +418,8 @@ static int open_run(struct run *run, char *why)
 			   : prompts_read(args->prompts_path, &run->prompts, why);
 	if (!err)
 		err = veto_verifier_open(args->device, &run->verifier, why);
+	if (!err)
+		err = open_heads(run, why);
 	if (!err)
 		err = check_rules(run, why);
 	if (!err)
@@ -387,6 +441,8 @@ static void close_run(struct run *run)
 	free(run->token_count);
 	prompts_free(&run->prompts);
 	veto_verifier_close(run->verifier);
+	veto_head_close(run->head);
+	veto_head_close(run->table);
 	engine_close(run->engine);
 	run_view_close(run->view);
 }

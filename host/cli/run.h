@@ -9,9 +9,10 @@
 #include "prompts.h"
 
 struct run_args {
-	const char *model, *device, *rows_path;
+	const char *model, *device, *rows_path, *head_path, *table_path, *step;
 	const char *prompt, *prompts_path; /* one of them */
 	struct veto_rule rule[VETO_RULES_MAX]; /* the selecting one is last */
+	const char *policy_text[VETO_RULES_MAX]; /* of the others, as given */
 	uint32_t rules;
 	struct answer_rule answer;
 	uint32_t candidates, cohort, max_tokens, threads;
@@ -44,7 +45,8 @@ struct run_outcome {
 	struct veto_choice choice;
 	struct veto_verdict *shadow; /* [shadows] what rules with shadow=1 would have done, rule as in args->rule */
 	uint32_t shadows;
-	uint64_t failed_rows, wall_ns, verify_ns;
+	struct veto_stream_counts counts;
+	uint64_t wall_ns, verify_ns;
 };
 
 void run_outcome_free(struct run_outcome *outcome);
@@ -53,7 +55,8 @@ void run_outcome_free(struct run_outcome *outcome);
 struct run_totals {
 	uint32_t prompts, known, right, kept, rejected, settled, cut_off, voteless, lost, stopped;
 	uint32_t by_rule[VETO_RULES_MAX]; /* stopped candidates, as in args->rule */
-	uint64_t tokens, unusable, failed_rows, wall_ns, verify_ns;
+	uint64_t tokens, unusable, wall_ns, verify_ns;
+	struct veto_stream_counts counts;
 	double estimated_saved; /* tokens */
 	uint32_t
 		inestimable; /* prompts whose candidates were all stopped: nothing tells how long they would have been */

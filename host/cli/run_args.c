@@ -20,6 +20,9 @@ static const char help[] =
 	"      --select S       rule that chooses the answer (default majority); see veto policies\n"
 	"      --answer A       where the answer stands: last-number, last-line (default), boxed, letter, regex:EXPRESSION\n"
 	"  -d, --device URI     device that scores (default cpu:threads=1)\n"
+	"      --head FILE      reward of hidden states at step ends and rungs (veto head import); gate ranks by it\n"
+	"      --sch FILE       self-certainty from hidden states by this table (veto head sch), not from the logits\n"
+	"      --step TEXT      a step ends with the token that completes this text (default: a line break)\n"
 	"      --seed S         seed of the random numbers (default 1)\n"
 	"      --temperature T  (default 0.7; 0: always the likeliest token)\n"
 	"      --top-p P        (default 1: off)\n"
@@ -45,6 +48,9 @@ enum {
 	OPTION_MAX_TOKENS,
 	OPTION_THREADS,
 	OPTION_ROWS,
+	OPTION_HEAD,
+	OPTION_SCH,
+	OPTION_STEP,
 	OPTION_COMPARE,
 	OPTION_JSON,
 };
@@ -65,6 +71,9 @@ static const struct option options[] = {
 	{"max-tokens", required_argument, NULL, OPTION_MAX_TOKENS},
 	{"threads", required_argument, NULL, OPTION_THREADS},
 	{"rows", required_argument, NULL, OPTION_ROWS},
+	{"head", required_argument, NULL, OPTION_HEAD},
+	{"sch", required_argument, NULL, OPTION_SCH},
+	{"step", required_argument, NULL, OPTION_STEP},
 	{"compare", no_argument, NULL, OPTION_COMPARE},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"help", no_argument, NULL, 'h'},
@@ -120,7 +129,20 @@ static int add_policy(const char *text, struct run_args *args)
 {
 	if (args->rules == VETO_RULES_MAX - 1)
 		return misused("run", "more than %d policies", VETO_RULES_MAX - 1);
+	args->policy_text[args->rules] = text;
 	return add_rule("--policy", text, false, &args->rule[args->rules++]);
+}
+
+/* A gate ranks by the reward where there is one, unless it is told what by, as a file tells. */
+static void set_default_score(const char *text, struct veto_rule *rule)
+{
+	const struct veto_param *param = rule->policy->param;
+
+	if (strncmp(text, "gate", 4) != 0 || !is_policy(text) || strstr(text, "score="))
+		return;
+	for (size_t i = 0; param[i].name; i++)
+		if (strcmp(param[i].name, "score") == 0)
+			rule->values.value[i][0] = VETO_REWARD;
 }
 
 static int read_u32(const char *option, const char *text, int64_t low, int64_t high, uint32_t *out)
@@ -194,6 +216,15 @@ static int read_option(int option, const char *text, struct run_args *args, cons
 		return 0;
 	case OPTION_ANSWER:
 		return read_answer(text, args);
+	case OPTION_HEAD:
+		args->head_path = text;
+		return 0;
+	case OPTION_SCH:
+		args->table_path = text;
+		return 0;
+	case OPTION_STEP:
+		args->step = text;
+		return *text ? 0 : misused("run", "--step: the text is empty");
 	case OPTION_COMPARE:
 		args->is_compared = true;
 		return 0;
@@ -229,7 +260,8 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 		.seed = 1,
 		.temperature = 0.7,
 		.top_p = 1,
-		.min_p = 0.05};
+		.min_p = 0.05,
+		.step = "\n"};
 	read_answer("last-line", args);
 	while ((option = getopt_long(argc, argv, ":m:p:n:d:h", options, NULL)) != -1) {
 		if (option == 'h') {
@@ -244,6 +276,8 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 	}
 	if (optind < argc)
 		return misused("run", "unexpected argument '%s'", argv[optind]);
+	for (uint32_t i = 0; args->head_path && i < args->rules; i++)
+		set_default_score(args->policy_text[i], &args->rule[i]);
 	if (add_rule("--select", select, true, &args->rule[args->rules++]))
 		return EXIT_MISUSED;
 	return check(args);

@@ -40,6 +40,19 @@ static void estimate_saved(const struct run_outcome *outcome, struct run_totals 
 			totals->estimated_saved += mean - outcome->candidate[i].tokens;
 }
 
+static void add_counts(struct veto_stream_counts *to, const struct veto_stream_counts *from)
+{
+	to->rows += from->rows;
+	to->failed_rows += from->failed_rows;
+	to->device_ns += from->device_ns;
+	to->states += from->states;
+	to->failed_states += from->failed_states;
+	to->compared += from->compared;
+	to->difference_sum += from->difference_sum;
+	if (from->difference_most > to->difference_most)
+		to->difference_most = from->difference_most;
+}
+
 void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome, bool is_answer_known)
 {
 	totals->prompts++;
@@ -60,7 +73,7 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 		totals->tokens += c->tokens;
 		totals->unusable += c->unusable;
 	}
-	totals->failed_rows += outcome->failed_rows;
+	add_counts(&totals->counts, &outcome->counts);
 	totals->wall_ns += outcome->wall_ns;
 	totals->verify_ns += outcome->verify_ns;
 	estimate_saved(outcome, totals);
@@ -128,6 +141,8 @@ static void print_candidates_json(const struct run_args *args, const struct run_
 			printf(",");
 			print_verdict_json(args, &c->verdict);
 		}
+		if (c->score.has >> VETO_REWARD & 1)
+			printf(",\"reward_q31\":%lld", (long long)c->score.field[VETO_REWARD].low);
 		if (c->has_answer) {
 			printf(",\"answer\":");
 			json_write_string(stdout, c->answer);
@@ -262,8 +277,16 @@ static void print_totals_json(const struct run_totals *t)
 	       "\"failed_rows\":%llu,\"wall_s\":%.3f,\"scoring_s\":%.3f,\"scoring_share\":%.5f",
 		t->prompts, t->known, t->right, t->kept, t->rejected, t->settled, t->cut_off, t->voteless, t->stopped,
 		t->lost, (unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
-		(unsigned long long)t->failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
+		(unsigned long long)t->counts.failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
+	if (t->counts.states)
+		printf(",\"states\":%llu,\"failed_states\":%llu", (unsigned long long)t->counts.states,
+			(unsigned long long)t->counts.failed_states);
+	if (t->counts.compared)
+		printf(",\"table_compared\":%llu,\"table_difference_mean_nats\":%.6f,\"table_difference_most_nats\":%.6f",
+			(unsigned long long)t->counts.compared,
+			(double)t->counts.difference_sum / 0x1p20 / (double)t->counts.compared,
+			(double)t->counts.difference_most / 0x1p20);
 }
 
 static void print_counts(const struct run_totals *t)
@@ -281,6 +304,17 @@ static void print_counts(const struct run_totals *t)
 	printf("\n");
 }
 
+static void print_states(const struct veto_stream_counts *c)
+{
+	if (c->states)
+		printf("  hidden states       %llu scored\n", (unsigned long long)c->states);
+	if (c->compared)
+		printf("  self-certainty      by the table %.4f nats a token away from that of the logits in the mean, %.4f at "
+		       "most, of %llu tokens\n",
+			(double)c->difference_sum / 0x1p20 / (double)c->compared, (double)c->difference_most / 0x1p20,
+			(unsigned long long)c->compared);
+}
+
 static void print_totals(const struct run_args *args, const struct run_totals *t, const char *label)
 {
 	char rule[1024];
@@ -295,6 +329,7 @@ static void print_totals(const struct run_args *args, const struct run_totals *t
 	printf("  tokens generated    %llu\n", (unsigned long long)t->tokens);
 	if (t->known)
 		printf("  right answers       %u of %u (%.1f %%)\n", t->right, t->known, percent(t->right, t->known));
+	print_states(&t->counts);
 	printf("  wall time           %.2f s, of it scoring and deciding %.3f s (%.2f %%)\n", (double)t->wall_ns / 1e9,
 		(double)t->verify_ns / 1e9, percent((double)t->verify_ns, (double)t->wall_ns));
 }

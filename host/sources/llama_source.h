@@ -16,6 +16,8 @@ struct engine_options {
 	uint32_t max_tokens; /* a candidate */
 	uint64_t seed;
 	double temperature, top_p, min_p; /* 0: greedy; 1: off; 0: off */
+	bool wants_states; /* hidden states, after the final norm, go with the rows */
+	const char *step; /* the token that completes this text ends a step */
 	const volatile sig_atomic_t *stop; /* not 0: the user wants to end */
 	/* The key of a finished candidate's answer; 0: none.  A candidate cut off at max_tokens has none. */
 	uint64_t (*answer)(void *arg, uint32_t candidate, const char *text);
@@ -29,6 +31,8 @@ int engine_open(const struct engine_options *options, struct engine **out, char 
 void engine_close(struct engine *e);
 
 uint32_t engine_vocab(const struct engine *e);
+/* Values of a hidden state. */
+uint32_t engine_state_values(const struct engine *e);
 
 /* False: the model has a chat template that llama.cpp does not know, and prompts are taken as they are, as they are for
  * a model without one. */

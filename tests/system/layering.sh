@@ -63,7 +63,7 @@ allow bitstreams/hw_report.c -- boards.h description.h kernels.h param.h rtl.h v
 allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 # Programs see the library and themselves; only answers and texts of what they were told need more than veto.h.
 allow host/source.h host/play.c -- veto.h source.h clock.h
-allow host/sources/*.[ch] -- veto.h source.h llama_source.h param.h hash.h
+allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
 	score_print.h xclbin.h backbone.h head.h head_make.h map.h
 
@@ -76,7 +76,7 @@ only() {
 }
 only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c
 only 'openssl/evp.h' host/sha256.c
-only 'llama.h' host/sources/llama.c
+only 'llama.h' host/sources/llama_engine.h
 only 'ggml.h' host/cli/head_sch.c
 only 'gguf.h' host/cli/head_sch.c
 only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt.c drivers/xrt_child.c host/device.c
