@@ -92,7 +92,6 @@ if [ -n "$QUANTIZE" ]; then
 	# Scores of states of no model: those that lack what a table needs are absent, and the others are not.
 	python3 - "$work" <<-'PY'
 		import random, struct, sys
-		sys.path.insert(0, "tests/system")
 		dice = random.Random(1)
 		rows = [[dice.gauss(0, 1) for _ in range(576)] for _ in range(6)]
 		header = "{'descr': '<f4', 'fortran_order': False, 'shape': (6, 576), }"
@@ -116,6 +115,33 @@ if [ -n "$QUANTIZE" ]; then
 	refuse 2 "it is a table: use --sch" "$VETO" score --head "$work/smol.sch" "$work/s.npy"
 	refuse 2 "$work/probe.safetensors reads states of 96 values, and $model makes states of 576" \
 		"$VETO" head import --shape probe --backbone "$model" -o "$work/x" "$work/probe.safetensors"
+	# Live: states at rungs and at step ends, by which a gate ranks; the table's self-certainty lies near that of the logits.
+	python3 - "$work" <<-'PY'
+		import os, pathlib, random, sys
+		sys.path.insert(0, os.environ["SOURCE"] + "/tests/system")
+		import heads
+		dice = random.Random(2)
+		heads.safetensors(pathlib.Path(sys.argv[1]) / "live.safetensors", {"weight": heads.normals(dice, 1, 576, 0.01), "bias": [0.0]})
+	PY
+	"$VETO" head import --shape probe --backbone "$model" -o "$work/live.head" "$work/live.safetensors" >/dev/null || complain "no head for $model"
+	run() { "$VETO" run -m "$model" -p "Name three colours, a line each." --seed 3 -n 4 --max-tokens 24 "$@"; }
+	expect 'by gate: reward ' run --head "$work/live.head" --policy gate:rungs=4,keep=0.5
+	grep -q 'hidden states       ' "$work/stdout" || complain "no count of states"
+	expect '"reward_q31":' run --head "$work/live.head" --json
+	expect 'by gate: self_certainty ' run --head "$work/live.head" --policy gate:rungs=4,keep=0.5,score=self_certainty
+	expect 'nats a token away from that of the logits in the mean' run --sch "$work/smol.sch"
+	run --sch "$work/smol.sch" --json >"$work/stdout" || complain "a run with a table failed"
+	python3 -c 'import json, sys; s = json.loads(sys.stdin.readlines()[-1])["summary"]; sys.exit(not (0 < s["table_difference_mean_nats"] < 0.3 and s["table_compared"] == s["tokens"]))' \
+		<"$work/stdout" || complain "the table's self-certainty: $(tail -n 1 "$work/stdout")"
+	expect 'nats a token away' run --sch "$work/again.sch"
+	grep -q 'warning: the table was made for Q8_0, and the model is Q4_1' "$work/stderr" || complain "no word of the quantisation: $(cat "$work/stderr")"
+	refuse 2 "score=reward: the rows of this stream come without that score" run --policy gate:score=reward
+	refuse 2 "a table gives no rewards" run --head "$work/smol.sch"
+	refuse 2 "$work/probe.head reads states of 96 values, and $model makes states of 576" run --head "$work/probe.head"
+	"$VETO" head import --shape probe --backbone "$model" --tap layer:-2 -o "$work/tap.head" "$work/live.safetensors" >/dev/null
+	refuse 2 "the head probe reads the state layer:-2, and this source gives final_norm" run --head "$work/tap.head"
+	refuse 2 "--step: the text is empty" run --head "$work/live.head" --step ""
+	refuse 2 "can't read '$work/no.head': No such file" run --head "$work/no.head"
 	head -c 200000 "$model" >"$work/cut.gguf"
 	refuse 2 "$work/cut.gguf: no sound GGUF: it ends too soon at byte " "$VETO" head sch --model "$work/cut.gguf" -o "$work/x"
 fi
