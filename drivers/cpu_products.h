@@ -8,7 +8,7 @@
 #define INLINE static inline __attribute__((always_inline))
 #define WORDS (2 * VECTOR) /* 16-bit lanes */
 #define MANY_STATES 4 /* that MANY_ROWS rows are multiplied with at a time: as much as there are registers for */
-#define LONE_ROWS 4 /* that a state left over is multiplied with */
+#define AHEAD_BYTES 4096 /* weights that are fetched before their turn */
 /* Products of 8-bit weights, two and two, lie within +-2^23 - 2^16, so that 32 bits hold so many and one more. */
 #define TURNS8 256
 #define TILE_BYTES (64 << 10) /* of weights, which every group of states meets in the cache */
@@ -28,7 +28,7 @@ INLINE void add_product(struct sums *sums, INTS product)
 INLINE void take_turn(bool is_int8, const char *row, size_t row_bytes, uint32_t rows, const int16_t *q, size_t stride,
 	uint32_t states, struct sums *sums, INTS *part)
 {
-	INTS w[LONE_ROWS];
+	INTS w[MANY_ROWS];
 
 	for (uint32_t r = 0; r < rows; r++)
 		w[r] = is_int8 ? load_bytes(row + r * row_bytes) : load_words(row + r * row_bytes);
@@ -44,11 +44,18 @@ INLINE void take_turn(bool is_int8, const char *row, size_t row_bytes, uint32_t 
 	}
 }
 
+/* What lies there may be no weights any more, and is then fetched for nothing. */
+INLINE void fetch_ahead(const char *row, size_t row_bytes, uint32_t rows)
+{
+	for (uint32_t r = 0; r < rows; r++)
+		__builtin_prefetch((const void *)((uintptr_t)(row + r * row_bytes) + AHEAD_BYTES));
+}
+
 /* The columns left over, filled up with zeros. */
 INLINE void take_end(bool is_int8, const char *row, size_t row_bytes, uint32_t rows, uint32_t left, const int16_t *q,
 	size_t stride, uint32_t states, struct sums *sums, INTS *part)
 {
-	char end[LONE_ROWS][2 * WORDS];
+	char end[MANY_ROWS][2 * WORDS];
 
 	memset(end, 0, sizeof(end));
 	for (uint32_t r = 0; r < rows; r++)
@@ -74,9 +81,11 @@ INLINE void take_block(const struct hx1_layer *layer, bool is_int8, uint32_t fir
 
 		for (uint32_t i = 0; i < rows * states; i++)
 			part[i] = zero();
-		for (; turn < end; turn++)
+		for (; turn < end; turn++) {
+			fetch_ahead(row + turn * WORDS * bytes, row_bytes, rows);
 			take_turn(is_int8, row + turn * WORDS * bytes, row_bytes, rows, q + turn * WORDS, stride,
 				states, sums, part);
+		}
 		if (turn == turns && left > 0)
 			take_end(is_int8, row + turn * WORDS * bytes, row_bytes, rows, left, q + turn * WORDS, stride,
 				states, sums, part);
@@ -102,7 +111,7 @@ INLINE void take_rows(const struct hx1_layer *layer, bool is_int8, uint32_t firs
 INLINE void take_tiles(
 	const struct hx1_layer *layer, bool is_int8, const int16_t *q, size_t stride, uint32_t states, int64_t *acc)
 {
-	const uint32_t tile = (TILE_BYTES / layer->cols / LONE_ROWS + 1) * LONE_ROWS;
+	const uint32_t tile = (TILE_BYTES / layer->cols / MANY_ROWS + 1) * MANY_ROWS;
 
 	for (uint32_t first = 0; first < layer->rows; first += tile) {
 		const uint32_t end = layer->rows - first < tile ? layer->rows : first + tile;
@@ -112,7 +121,7 @@ INLINE void take_tiles(
 			take_rows(layer, is_int8, first, end, q + s * stride, stride, MANY_STATES, MANY_ROWS,
 				acc + (size_t)s * layer->rows);
 		for (; s < states; s++)
-			take_rows(layer, is_int8, first, end, q + s * stride, stride, 1, LONE_ROWS,
+			take_rows(layer, is_int8, first, end, q + s * stride, stride, 1, 1,
 				acc + (size_t)s * layer->rows);
 	}
 }

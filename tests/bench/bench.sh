@@ -14,6 +14,9 @@ echo "bench: step 2 of the arithmetic on every input"
 "$build/bin/check_conversion" ${quick:+"$quick"}
 echo "bench: rows of logits"
 "$build/bin/bench_score" --json "$json" --python "$python" ${quick:+"$quick"}
+echo
+echo "bench: hidden states"
+"$build/bin/bench_heads" "$json" "$python"
 if [ -x "$build/bin/bench_xrt" ]; then
 	echo
 	echo "bench: the way to the emulated card, which says nothing of a card's speed"
