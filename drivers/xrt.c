@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The xrt: device: rows go to veto-xrt, a child process in which XRT lives; a thread packs queued jobs into launches. */
-#include "backend.h"
 #include "clock.h"
 #include "param.h"
 #include "worker.h"
 #include "xclbin.h"
 #include "xrt_cards.h"
+#include "xrt_flight.h"
 #include "xrt_image.h"
-#include "xrt_link.h"
+#include "xrt_layout.h"
 #include "xrt_place.h"
 
 #include <errno.h>
@@ -19,8 +19,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define DEPTH 64
 #define PATIENCE_NS 2000000000 /* for a child that closes its card */
+#define WEIGHT_PORTS 1u /* of the images that there are recipes for */
+#define BUFFER_BYTES_MAX ((1ull << 32) - 64) /* that XRT takes */
 #define SECOND_NS 1000000000LL
 
 enum { PARAM_EMULATION, PARAM_INDEX, PARAM_DEADLINE, PARAM_XCLBIN };
@@ -50,23 +51,14 @@ static const struct veto_param xrt_params[] = {
 	{0},
 };
 
-/* A job that is not over, in the order of submission. */
-struct entry {
-	struct job *job;
-	uint32_t sent, landed; /* rows */
-	uint64_t device_ns;
-};
-
-struct item {
-	struct entry *entry;
-	uint32_t row, at; /* its place in the launch, in bytes */
-};
-
-/* A launch on its way. */
-struct flight {
-	bool is_up;
-	uint32_t rows;
-	struct item item[LINK_LAUNCH_ROWS];
+/* What the card is to hold, or hold no more: the thread, which has the socket, sees to it while no run is in flight. */
+struct request {
+	bool is_wanted, is_unload;
+	uint32_t head;
+	size_t meta_bytes, weight_bytes;
+	const char *meta, *weights;
+	int status;
+	char why[LINK_TEXT_BYTES];
 };
 
 struct xrt {
@@ -75,13 +67,14 @@ struct xrt {
 	struct worker worker;
 	uint16_t mode; /* enum xclbin_mode */
 	struct card card; /* if it is one */
-	uint32_t units, slots;
+	struct link_units units;
 	int64_t deadline_ns;
 	int wake; /* eventfd: there is work, or the end */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
-	struct entry entry[DEPTH]; /* a ring */
-	uint32_t first, entries;
+	pthread_cond_t has_answered;
+	struct entries entries;
+	struct request request;
 	bool is_closing;
 	int lost; /* 0, or why */
 	/* the thread's own */
@@ -98,97 +91,46 @@ static struct link_slot *slot_of(struct xrt *xrt, uint32_t slot)
 /* End the jobs at the front that are over.  The lock is held. */
 static void end_landed(struct xrt *xrt)
 {
-	while (xrt->entries > 0) {
-		struct entry *e = &xrt->entry[xrt->first];
+	while (xrt->entries.count > 0) {
+		const struct entry *e = entries_at(&xrt->entries, 0);
 
 		if (e->landed < e->job->rows.rows)
 			return;
 		job_finish(e->job, 0, e->device_ns);
-		xrt->first = (xrt->first + 1) % DEPTH;
-		xrt->entries--;
+		xrt->entries.first = (xrt->entries.first + 1) % XRT_DEPTH;
+		xrt->entries.count--;
 	}
 }
 
 static void end_all(struct xrt *xrt, int status)
 {
-	for (; xrt->entries > 0; xrt->entries--) {
-		job_finish(xrt->entry[xrt->first].job, status, 0);
-		xrt->first = (xrt->first + 1) % DEPTH;
-	}
-}
-
-static size_t row_bytes(const struct veto_rows *rows) { return rows->cols * veto_format_bytes(rows->format); }
-
-static uint32_t padded(size_t bytes)
-{
-	return (uint32_t)((bytes + sizeof(struct veto_beat) - 1) & ~(sizeof(struct veto_beat) - 1));
-}
-
-/* Give a row a place in the launch, on a beat of its own. */
-static void plan(struct link_slot *slot, struct flight *f, struct entry *e, uint32_t at)
-{
-	const struct veto_rows *rows = &e->job->rows;
-
-	slot->job[f->rows] = (struct veto_logits_job){
-		.offset_bytes = at,
-		.vocab = rows->cols,
-		.format = rows->format,
-		.k = e->job->top_entries,
-		.tag = f->rows,
-	};
-	f->item[f->rows++] = (struct item){e, e->sent++, at};
-}
-
-/* Rows of queued jobs, as many as there is room for; bytes of them.  The lock is held. */
-static uint32_t fill(struct xrt *xrt, uint32_t index)
-{
-	struct link_slot *slot = slot_of(xrt, index);
-	struct flight *f = &xrt->flight[index];
-	uint32_t at = 0;
-
-	f->rows = 0;
-	for (uint32_t i = 0; i < xrt->entries; i++) {
-		struct entry *e = &xrt->entry[(xrt->first + i) % DEPTH];
-		const uint32_t bytes = padded(row_bytes(&e->job->rows));
-
-		while (e->sent < e->job->rows.rows) {
-			if (f->rows == LINK_LAUNCH_ROWS || at + bytes > LINK_ROWS_BYTES)
-				return at;
-			plan(slot, f, e, at);
-			at += bytes;
-		}
-	}
-	return at;
-}
-
-/* Only this thread ends jobs that have rows, so these stay where they are without the lock. */
-static void copy_rows(struct link_slot *slot, const struct flight *f)
-{
-	for (uint32_t i = 0; i < f->rows; i++) {
-		const struct veto_rows *rows = &f->item[i].entry->job->rows;
-
-		memcpy((char *)slot->rows + f->item[i].at,
-			(const char *)rows->data + f->item[i].row * rows->stride_bytes, row_bytes(rows));
+	for (; xrt->entries.count > 0; xrt->entries.count--) {
+		job_finish(entries_at(&xrt->entries, 0)->job, status, 0);
+		xrt->entries.first = (xrt->entries.first + 1) % XRT_DEPTH;
 	}
 }
 
 /* Start launches while there are rows and free slots. */
 static int launch(struct xrt *xrt)
 {
-	for (uint32_t i = 0; i < xrt->slots; i++) {
-		struct link_launch launch = {.slot = i};
+	for (uint32_t i = 0; i < link_slots(&xrt->units); i++) {
 		struct flight *f = &xrt->flight[i];
+		struct link_call call = {.op = LINK_RUN, .slot = i};
 
 		if (f->is_up)
 			continue;
 		pthread_mutex_lock(&xrt->lock);
-		launch.rows_bytes = fill(xrt, i);
+		flight_plan(f, link_kernel_of(&xrt->units, i), &xrt->entries, slot_of(xrt, i));
 		pthread_mutex_unlock(&xrt->lock);
-		launch.rows = f->rows;
 		if (f->rows == 0)
-			return 0;
-		copy_rows(slot_of(xrt, i), f);
-		if (worker_send(&xrt->worker, &launch, sizeof(launch)))
+			continue;
+		/* Only this thread ends jobs that have rows, so these stay where they are without the lock. */
+		flight_copy(f, slot_of(xrt, i));
+		call.jobs = f->jobs;
+		call.results = f->rows;
+		call.head = f->head;
+		call.bytes = f->bytes;
+		if (worker_send(&xrt->worker, &call, sizeof(call)))
 			return -EPIPE;
 		f->is_up = true;
 		if (xrt->flights++ == 0)
@@ -197,49 +139,21 @@ static int launch(struct xrt *xrt)
 	return 0;
 }
 
-/* The kernel's own word on a launch: 0, or what is wrong with it. */
-static int check(const struct link_slot *slot, const struct flight *f)
-{
-	const struct veto_trailer *t = &slot->trailer;
-
-	if (t->magic != VETO_KERNEL_MAGIC || t->contract != VETO_KERNEL_CONTRACT || t->arithmetic != VETO_FX1_VERSION ||
-		t->error != VETO_KERNEL_OK || t->rows_done != f->rows)
-		return -EIO;
-	for (uint32_t i = 0; i < f->rows; i++)
-		if (slot->result[i].record.tag != i)
-			return -EIO;
-	return 0;
-}
-
-static void take_result(const struct link_slot *slot, const struct flight *f, uint32_t i, uint64_t device_ns)
-{
-	struct entry *e = f->item[i].entry;
-	struct row_result *out = &e->job->result[f->item[i].row];
-
-	out->record = slot->result[i].record;
-	out->record.tag = 0;
-	for (uint32_t j = 0; j < e->job->top_entries; j++)
-		out->top[j] = (struct fx1_top){slot->result[i].top[j].key, slot->result[i].top[j].id};
-	e->landed++;
-	e->device_ns += device_ns;
-}
-
 static int land(struct xrt *xrt, const struct link_report *report)
 {
 	struct link_slot *slot = slot_of(xrt, report->slot);
 	struct flight *f = &xrt->flight[report->slot];
 
-	if (check(slot, f)) {
+	if (flight_check(f, slot)) {
 		param_say(xrt->driver->trouble,
-			"the kernel's word on its launch is wrong: error %u, %u of %u rows done", slot->trailer.error,
-			slot->trailer.rows_done, f->rows);
+			"the kernel's word on its launch is wrong: error %u, %u of %u jobs done", slot->trailer.error,
+			slot->trailer.rows_done, f->jobs);
 		return -EIO;
 	}
 	f->is_up = false;
 	xrt->flights--;
 	pthread_mutex_lock(&xrt->lock);
-	for (uint32_t i = 0; i < f->rows; i++)
-		take_result(slot, f, i, report->device_ns / f->rows);
+	flight_take(f, slot, report->device_ns);
 	end_landed(xrt);
 	pthread_mutex_unlock(&xrt->lock);
 	return 0;
@@ -249,13 +163,86 @@ static int hear(struct xrt *xrt)
 {
 	struct link_report report;
 
-	if (worker_receive(&xrt->worker, &report, sizeof(report), 0) || report.slot >= xrt->slots ||
+	if (worker_receive(&xrt->worker, &report, sizeof(report), 0) || report.slot >= link_slots(&xrt->units) ||
 		!xrt->flight[report.slot].is_up)
 		return param_fail(-EIO, xrt->driver->trouble, "veto-xrt, or the card with it, has ended");
 	if (report.status)
 		return param_fail(-EIO, xrt->driver->trouble, "%.*s", LINK_TEXT_BYTES, report.text);
 	xrt->alive_ns = clock_ns();
 	return report.is_over ? land(xrt, &report) : 0;
+}
+
+/* One call that no launch is beside, and its answer; -ETIMEDOUT, -EPIPE: the card is lost. */
+static int ask(struct xrt *xrt, const struct link_call *call, struct link_report *report)
+{
+	int err = worker_send(&xrt->worker, call, sizeof(*call));
+
+	if (!err)
+		err = worker_receive(&xrt->worker, report, sizeof(*report), xrt->deadline_ns);
+	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
+/* Carry so much to the card, a piece of shared memory at a time. */
+static int send_part(struct xrt *xrt, struct request *r, bool is_meta, const char *from, size_t bytes)
+{
+	struct link_report report = {.status = 0};
+	int err = 0;
+
+	for (size_t at = 0; at < bytes && !err && !report.status; at += LINK_ROWS_BYTES) {
+		const struct link_call call = {.op = LINK_FILL,
+			.head = r->head,
+			.is_meta = is_meta,
+			.offset = at,
+			.bytes = bytes - at < LINK_ROWS_BYTES ? bytes - at : LINK_ROWS_BYTES};
+
+		memcpy(slot_of(xrt, 0)->rows, from + at, call.bytes);
+		err = ask(xrt, &call, &report);
+	}
+	r->status = report.status;
+	memcpy(r->why, report.text, sizeof(r->why));
+	return err;
+}
+
+/* Make the request of the thread that waits for it; its own failure ends the card, the request's does not. */
+static int serve_request(struct xrt *xrt)
+{
+	struct request *r = &xrt->request;
+	const struct link_call call = {.op = r->is_unload ? LINK_UNLOAD : LINK_LOAD,
+		.head = r->head,
+		.bytes = r->meta_bytes,
+		.weight_bytes = r->weight_bytes};
+	struct link_report report;
+	int err = ask(xrt, &call, &report);
+
+	if (err)
+		return err;
+	r->status = report.status;
+	memcpy(r->why, report.text, sizeof(r->why));
+	if (!r->is_unload && !r->status)
+		err = send_part(xrt, r, true, r->meta, r->meta_bytes);
+	if (!err && !r->is_unload && !r->status)
+		err = send_part(xrt, r, false, r->weights, r->weight_bytes);
+	return err;
+}
+
+static int take_request(struct xrt *xrt)
+{
+	bool is_wanted;
+	int err;
+
+	pthread_mutex_lock(&xrt->lock);
+	is_wanted = xrt->request.is_wanted;
+	pthread_mutex_unlock(&xrt->lock);
+	if (!is_wanted)
+		return 0;
+	err = serve_request(xrt);
+	if (err)
+		return param_fail(err, xrt->driver->trouble, "the card did not take a head");
+	pthread_mutex_lock(&xrt->lock);
+	xrt->request.is_wanted = false;
+	pthread_cond_signal(&xrt->has_answered);
+	pthread_mutex_unlock(&xrt->lock);
+	return 0;
 }
 
 /* Until the deadline; -1: none.  Launches wait for each other, so each step of one has it for itself. */
@@ -291,6 +278,9 @@ static int carry(struct xrt *xrt)
 		pthread_mutex_unlock(&xrt->lock);
 		if (is_closing)
 			return 0;
+		err = take_request(xrt);
+		if (err)
+			return err;
 		err = p[0].revents ? hear(xrt) : 0;
 		if (err)
 			return err;
@@ -308,6 +298,9 @@ static void *run_thread(void *arg)
 	pthread_mutex_lock(&xrt->lock);
 	xrt->lost = err;
 	end_all(xrt, err);
+	xrt->request.status = err;
+	xrt->request.is_wanted = false;
+	pthread_cond_signal(&xrt->has_answered);
 	pthread_mutex_unlock(&xrt->lock);
 	return NULL;
 }
@@ -328,11 +321,71 @@ static void xrt_submit(struct driver *drv, struct job *job)
 	if (xrt->lost) {
 		job_finish(job, xrt->lost, 0);
 	} else {
-		xrt->entry[(xrt->first + xrt->entries++) % DEPTH] = (struct entry){.job = job};
+		*entries_at(&xrt->entries, xrt->entries.count++) = (struct entry){.job = job};
 		end_landed(xrt); /* a job without rows */
 	}
 	pthread_mutex_unlock(&xrt->lock);
 	wake(xrt);
+}
+
+/* Have the thread see to a request, and wait for it. */
+static int request(struct xrt *xrt, const struct request *wanted, char why[LINK_TEXT_BYTES])
+{
+	int status;
+
+	pthread_mutex_lock(&xrt->lock);
+	if (!xrt->lost) {
+		xrt->request = *wanted;
+		xrt->request.is_wanted = true;
+		wake(xrt);
+		while (xrt->request.is_wanted)
+			pthread_cond_wait(&xrt->has_answered, &xrt->lock);
+		status = xrt->request.status;
+		memcpy(why, xrt->request.why, LINK_TEXT_BYTES);
+	} else {
+		status = xrt->lost;
+		*why = 0;
+	}
+	if (xrt->lost)
+		snprintf(why, LINK_TEXT_BYTES, "the card is lost");
+	pthread_mutex_unlock(&xrt->lock);
+	return status;
+}
+
+static int xrt_load(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why)
+{
+	struct xrt *xrt = drv->state;
+	struct request r = {.head = slot,
+		.meta_bytes = xrt_layout_meta_bytes(head),
+		.weight_bytes = xrt_layout_weight_bytes(head, WEIGHT_PORTS)};
+	char text[LINK_TEXT_BYTES], *memory;
+	int err;
+
+	if (r.weight_bytes > BUFFER_BYTES_MAX)
+		return param_fail(-ENOSPC, why,
+			"xrt: the head has %zu bytes of weights, and XRT takes buffers of at most %llu", r.weight_bytes,
+			BUFFER_BYTES_MAX);
+	memory = malloc(r.meta_bytes + r.weight_bytes);
+	if (!memory)
+		return param_fail(
+			-ENOMEM, why, "xrt: no memory for a head of %zu bytes", r.meta_bytes + r.weight_bytes);
+	xrt_layout_meta(head, memory);
+	xrt_layout_weights(head, WEIGHT_PORTS, 0, memory + r.meta_bytes);
+	r.meta = memory;
+	r.weights = memory + r.meta_bytes;
+	err = request(xrt, &r, text);
+	free(memory);
+	return err ? param_fail(err, why, "xrt: a head of %zu bytes: %.*s", r.meta_bytes + r.weight_bytes,
+			     LINK_TEXT_BYTES, text)
+		   : 0;
+}
+
+static void xrt_unload(struct driver *drv, uint32_t slot)
+{
+	const struct request r = {.head = slot, .is_unload = true};
+	char text[LINK_TEXT_BYTES];
+
+	request(drv->state, &r, text);
 }
 
 /* What there is of a device whose thread has ended, or was never started. */
@@ -343,6 +396,7 @@ static void release(struct xrt *xrt, int64_t patience_ns)
 	place_remove(&xrt->place);
 	if (xrt->wake >= 0)
 		close(xrt->wake);
+	pthread_cond_destroy(&xrt->has_answered);
 	pthread_mutex_destroy(&xrt->lock);
 	free(xrt);
 }
@@ -363,14 +417,15 @@ static void xrt_close(struct driver *drv)
 static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
-	char units[12];
-	char *argv[] = {xrt->place.child, xrt->place.image, units, xrt->place.folder,
+	char units[LINK_KERNELS][12];
+	char *argv[] = {xrt->place.child, xrt->place.image, units[LINK_LOGITS], units[LINK_HIDDEN], xrt->place.folder,
 		xrt->mode == XCLBIN_HARDWARE ? xrt->card.address : NULL, NULL};
 	int err;
 
-	snprintf(units, sizeof(units), "%u", xrt->units);
+	for (int i = 0; i < LINK_KERNELS; i++)
+		snprintf(units[i], sizeof(units[i]), "%u", xrt->units.of[i]);
 	err = worker_start(
-		argv, xrt->place.environment, xrt->place.folder, link_memory_bytes(xrt->units), &xrt->worker);
+		argv, xrt->place.environment, xrt->place.folder, link_memory_bytes(&xrt->units), &xrt->worker);
 	if (err)
 		return param_fail(err, why, "xrt: can't start %s: %s", argv[0], strerror(-err));
 	err = worker_receive(&xrt->worker, &hello, sizeof(hello), xrt->deadline_ns);
@@ -405,15 +460,14 @@ static int find_card(struct xrt *xrt, const struct veto_values *args, char *why)
 static int find_image(struct xrt *xrt, const struct veto_values *args, char *why)
 {
 	const char *given = args->count[PARAM_XCLBIN] ? args->text : xrt->place.image;
-	struct image image = {.units = 0};
+	struct image image = {.platform = ""};
 	int err = image_check(given, xrt->mode, &image, why);
 
 	if (!err && xrt->mode == XCLBIN_HARDWARE)
 		err = card_check(&xrt->card, image.platform, given, why);
 	if (!err)
 		err = place_use_image(&xrt->place, given, why);
-	xrt->units = image.units < LINK_UNITS_MAX ? image.units : LINK_UNITS_MAX;
-	xrt->slots = xrt->units * LINK_SLOTS_A_UNIT;
+	xrt->units = image.units;
 	return err;
 }
 
@@ -428,6 +482,7 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 	xrt->worker = (struct worker){.socket = -1, .memory_fd = -1};
 	xrt->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&xrt->lock, NULL);
+	pthread_cond_init(&xrt->has_answered, NULL);
 	drv->state = xrt;
 	xrt->driver = drv;
 	xrt->mode = modes[args->value[PARAM_EMULATION][0]];
@@ -444,9 +499,10 @@ static int xrt_open(struct driver *drv, const struct veto_values *args, char *wh
 		release(xrt, 0);
 		return err;
 	}
-	drv->info->depth = DEPTH - 1;
+	drv->info->depth = XRT_DEPTH - 1;
 	drv->info->formats = 1u << VETO_FP32 | 1u << VETO_FP16 | 1u << VETO_BF16;
 	drv->info->memories = 1u << VETO_HOST;
+	drv->info->heads = (1u << VETO_HEAD_SORTS) - 1;
 	return 0;
 }
 
@@ -470,5 +526,7 @@ const struct backend xrt_backend = {
 	.open = xrt_open,
 	.close = xrt_close,
 	.submit = xrt_submit,
+	.load = xrt_load,
+	.unload = xrt_unload,
 	.list = xrt_list,
 };

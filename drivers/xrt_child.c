@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE UNITS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver.  It uses UNITS compute
- * units of the image; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a process, its emulation
- * may take the process down, and a hung run can only be left by a kill: none of that is the user's process. */
+/* veto-xrt IMAGE UNITS UNITS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver.  It uses so many
+ * compute units of the image, of each kernel; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a
+ * process, its emulation may take the process down, and a hung run can only be left by a kill: none of that is the user's
+ * process. */
 #include "clock.h"
 #include "veto_kernels.h"
 #include "worker.h"
@@ -24,8 +25,19 @@
 #include <unistd.h>
 
 #define GRACE_S 3 /* in which a card closes that the driver has let go; the driver kills before, if it lives */
-#define RESULTS_BYTES ((LINK_LAUNCH_ROWS * 5 + 1) * sizeof(struct veto_beat))
-#define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(struct veto_logits_job))
+#define RESULTS_BYTES (LINK_LAUNCH_ROWS * sizeof(union link_result) + sizeof(struct veto_trailer))
+#define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(union link_job))
+
+/* Where each kernel has its arguments. */
+static const struct {
+	const char *name;
+	int rows, jobs, results, count;
+} kernels[LINK_KERNELS] = {
+	[LINK_LOGITS] = {"veto_score_logits", VETO_SCORE_LOGITS_ROWS, VETO_SCORE_LOGITS_JOBS, VETO_SCORE_LOGITS_RESULTS,
+		VETO_SCORE_LOGITS_COUNT},
+	[LINK_HIDDEN] = {"veto_score_hidden", VETO_SCORE_HIDDEN_STATES, VETO_SCORE_HIDDEN_JOBS,
+		VETO_SCORE_HIDDEN_RESULTS, VETO_SCORE_HIDDEN_COUNT},
+};
 
 /* A buffer of the card, and where this process sees it. */
 struct buffer {
@@ -35,6 +47,7 @@ struct buffer {
 
 /* A compute unit. */
 struct unit {
+	enum link_kernel kind;
 	xrtKernelHandle kernel;
 	uint64_t landed_ns; /* when its last launch did */
 };
@@ -43,13 +56,20 @@ struct slot {
 	struct unit *unit;
 	struct buffer rows, jobs, results;
 	xrtRunHandle run;
-	uint32_t rows_in_flight;
+	uint32_t results_in_flight;
 	uint64_t start_ns;
+};
+
+/* What the card holds of a head. */
+struct held {
+	struct buffer meta, weights;
 };
 
 static struct {
 	xrtDeviceHandle device;
+	struct link_units used;
 	uint32_t units, slots;
+	struct held head[LINK_HEADS_MAX];
 	struct unit unit[LINK_UNITS_MAX];
 	struct slot slot[LINK_SLOTS_MAX];
 	struct link_slot *link; /* [slots] that the driver maps, too */
@@ -76,32 +96,35 @@ static int open_buffer(struct buffer *b, const struct unit *u, size_t bytes, int
 
 static int open_slot(struct slot *s, struct unit *u, char *text)
 {
-	int err = open_buffer(&s->rows, u, LINK_ROWS_BYTES, VETO_SCORE_LOGITS_ROWS, text);
+	const int rows = kernels[u->kind].rows, jobs = kernels[u->kind].jobs, results = kernels[u->kind].results;
+	int err = open_buffer(&s->rows, u, LINK_ROWS_BYTES, rows, text);
 
 	if (!err)
-		err = open_buffer(&s->jobs, u, JOBS_BYTES, VETO_SCORE_LOGITS_JOBS, text);
+		err = open_buffer(&s->jobs, u, JOBS_BYTES, jobs, text);
 	if (!err)
-		err = open_buffer(&s->results, u, RESULTS_BYTES, VETO_SCORE_LOGITS_RESULTS, text);
+		err = open_buffer(&s->results, u, RESULTS_BYTES, results, text);
 	if (err)
 		return err;
 	errno = 0;
 	s->unit = u;
 	s->run = xrtRunOpen(u->kernel);
-	if (!s->run || xrtRunSetArg(s->run, VETO_SCORE_LOGITS_ROWS, s->rows.handle) ||
-		xrtRunSetArg(s->run, VETO_SCORE_LOGITS_JOBS, s->jobs.handle) ||
-		xrtRunSetArg(s->run, VETO_SCORE_LOGITS_RESULTS, s->results.handle))
+	if (!s->run || xrtRunSetArg(s->run, rows, s->rows.handle) || xrtRunSetArg(s->run, jobs, s->jobs.handle) ||
+		xrtRunSetArg(s->run, results, s->results.handle))
 		return fail(text, "xrtRunOpen");
 	return 0;
 }
 
 static int open_unit(uint32_t index, const xuid_t uuid, char *text)
 {
+	struct unit *u = &card.unit[index];
 	char name[128];
 
-	snprintf(name, sizeof(name), LINK_KERNEL ":{" LINK_KERNEL "_%u}", index + 1);
+	u->kind = link_kernel_of(&card.used, index);
+	snprintf(name, sizeof(name), "%s:{%s_%u}", kernels[u->kind].name, kernels[u->kind].name,
+		u->kind == LINK_HIDDEN ? index - card.used.of[LINK_LOGITS] + 1 : index + 1);
 	errno = 0;
-	card.unit[index].kernel = xrtPLKernelOpen(card.device, uuid, name);
-	return card.unit[index].kernel ? 0 : fail(text, "xrtPLKernelOpen");
+	u->kernel = xrtPLKernelOpen(card.device, uuid, name);
+	return u->kernel ? 0 : fail(text, "xrtPLKernelOpen");
 }
 
 static int open_card(const char *image, const char *address, char *text)
@@ -123,8 +146,19 @@ static int open_card(const char *image, const char *address, char *text)
 	return err;
 }
 
+static void free_head(struct held *h)
+{
+	if (h->meta.handle)
+		xrtBOFree(h->meta.handle);
+	if (h->weights.handle)
+		xrtBOFree(h->weights.handle);
+	*h = (struct held){0};
+}
+
 static void close_card(void)
 {
+	for (uint32_t i = 0; i < LINK_HEADS_MAX; i++)
+		free_head(&card.head[i]);
 	for (uint32_t i = 0; i < card.slots; i++) {
 		xrtRunClose(card.slot[i].run);
 		xrtBOFree(card.slot[i].rows.handle);
@@ -136,25 +170,25 @@ static void close_card(void)
 	xrtDeviceClose(card.device);
 }
 
-static int copy_in(const struct slot *s, const struct link_slot *link, const struct link_launch *launch, char *text)
+static int copy_in(const struct slot *s, const struct link_slot *link, const struct link_call *call, char *text)
 {
-	const size_t jobs_bytes = launch->rows * sizeof(*link->job);
-	const size_t trailer = launch->rows * sizeof(*link->result);
+	const size_t jobs_bytes = call->jobs * sizeof(*link->job);
+	const size_t trailer = call->results * sizeof(*link->result);
 
-	memcpy(s->rows.memory, link->rows, launch->rows_bytes);
+	memcpy(s->rows.memory, link->rows, call->bytes);
 	memcpy(s->jobs.memory, link->job, jobs_bytes);
 	memset((char *)s->results.memory + trailer, 0, sizeof(link->trailer));
 	errno = 0;
-	if (xrtBOSync(s->rows.handle, XCL_BO_SYNC_BO_TO_DEVICE, launch->rows_bytes, 0) ||
+	if (xrtBOSync(s->rows.handle, XCL_BO_SYNC_BO_TO_DEVICE, call->bytes, 0) ||
 		xrtBOSync(s->jobs.handle, XCL_BO_SYNC_BO_TO_DEVICE, jobs_bytes, 0) ||
 		xrtBOSync(s->results.handle, XCL_BO_SYNC_BO_TO_DEVICE, sizeof(link->trailer), trailer))
 		return fail(text, "xrtBOSync");
 	return 0;
 }
 
-static int copy_out(const struct slot *s, struct link_slot *link, uint32_t rows, char *text)
+static int copy_out(const struct slot *s, struct link_slot *link, uint32_t results, char *text)
 {
-	const size_t bytes = rows * sizeof(*link->result);
+	const size_t bytes = results * sizeof(*link->result);
 
 	errno = 0;
 	if (xrtBOSync(s->results.handle, XCL_BO_SYNC_BO_FROM_DEVICE, bytes + sizeof(link->trailer), 0))
@@ -164,21 +198,56 @@ static int copy_out(const struct slot *s, struct link_slot *link, uint32_t rows,
 	return 0;
 }
 
-/* Copy a launch's rows to the card and start it behind those in flight. */
-static int start(const struct link_launch *launch, char *text)
+static int set_head(const struct slot *s, const struct held *h, char *text)
 {
-	struct slot *s = &card.slot[launch->slot];
-	int err = copy_in(s, &card.link[launch->slot], launch, text);
+	errno = 0;
+	if (xrtRunSetArg(s->run, VETO_SCORE_HIDDEN_META, h->meta.handle) ||
+		xrtRunSetArg(s->run, VETO_SCORE_HIDDEN_WEIGHTS_0, h->weights.handle))
+		return fail(text, "xrtRunSetArg");
+	return 0;
+}
 
+/* Copy a launch's rows to the card and start it behind those in flight. */
+static int start(const struct link_call *call, char *text)
+{
+	struct slot *s = &card.slot[call->slot];
+	int err = copy_in(s, &card.link[call->slot], call, text);
+
+	if (!err && s->unit->kind == LINK_HIDDEN)
+		err = set_head(s, &card.head[call->head], text);
 	if (err)
 		return err;
 	errno = 0;
-	if (xrtRunSetArg(s->run, VETO_SCORE_LOGITS_COUNT, launch->rows) || xrtRunStart(s->run))
+	if (xrtRunSetArg(s->run, kernels[s->unit->kind].count, call->jobs) || xrtRunStart(s->run))
 		return fail(text, "xrtRunStart");
-	s->rows_in_flight = launch->rows;
+	s->results_in_flight = call->results;
 	s->start_ns = clock_ns();
-	card.flight[(card.first + card.flights++) % card.slots] = launch->slot;
+	card.flight[(card.first + card.flights++) % card.slots] = call->slot;
 	return 0;
+}
+
+/* Buffers of a head, in the memories of the first unit that scores hidden states. */
+static int load(const struct link_call *call, char *text)
+{
+	const struct unit *u = &card.unit[card.used.of[LINK_LOGITS]];
+	struct held *h = &card.head[call->head];
+	int err = open_buffer(&h->meta, u, call->bytes, VETO_SCORE_HIDDEN_META, text);
+
+	if (!err)
+		err = open_buffer(&h->weights, u, call->weight_bytes, VETO_SCORE_HIDDEN_WEIGHTS_0, text);
+	if (err)
+		free_head(h);
+	return err;
+}
+
+static int fill(const struct link_call *call, char *text)
+{
+	const struct held *h = &card.head[call->head];
+	const struct buffer *b = call->is_meta ? &h->meta : &h->weights;
+
+	memcpy((char *)b->memory + call->offset, card.link[0].rows, call->bytes);
+	errno = 0;
+	return xrtBOSync(b->handle, XCL_BO_SYNC_BO_TO_DEVICE, call->bytes, call->offset) ? fail(text, "xrtBOSync") : 0;
 }
 
 /* Wait for the oldest launch in flight, and fetch its results. */
@@ -197,7 +266,28 @@ static struct link_report land(void)
 		report.status = -EIO;
 		snprintf(report.text, sizeof(report.text), "the run ended in state %d", state);
 	} else {
-		report.status = copy_out(s, &card.link[report.slot], s->rows_in_flight, report.text);
+		report.status = copy_out(s, &card.link[report.slot], s->results_in_flight, report.text);
+	}
+	return report;
+}
+
+static struct link_report answer(const struct link_call *call)
+{
+	struct link_report report = {.slot = call->slot, .is_over = call->op != LINK_RUN};
+
+	switch (call->op) {
+	case LINK_RUN:
+		report.status = start(call, report.text);
+		break;
+	case LINK_LOAD:
+		report.status = load(call, report.text);
+		break;
+	case LINK_FILL:
+		report.status = fill(call, report.text);
+		break;
+	default:
+		free_head(&card.head[call->head]);
+		break;
 	}
 	return report;
 }
@@ -205,21 +295,16 @@ static struct link_report land(void)
 /* Carry launches until the driver closes the socket.  The rows of some are copied while others run. */
 static void serve(void)
 {
-	struct link_launch launch;
+	struct link_call call;
 	struct link_report report;
 	ssize_t bytes;
 
 	for (;;) {
 		/* The driver has as many slots, so a launch comes only while there is room. */
-		bytes = recv(WORKER_SOCKET_FD, &launch, sizeof(launch), card.flights > 0 ? MSG_DONTWAIT : 0);
-		if (bytes != sizeof(launch) && (bytes >= 0 || errno != EAGAIN))
+		bytes = recv(WORKER_SOCKET_FD, &call, sizeof(call), card.flights > 0 ? MSG_DONTWAIT : 0);
+		if (bytes != sizeof(call) && (bytes >= 0 || errno != EAGAIN))
 			return;
-		if (bytes == sizeof(launch)) {
-			report = (struct link_report){.slot = launch.slot};
-			report.status = start(&launch, report.text);
-		} else {
-			report = land();
-		}
+		report = bytes == sizeof(call) ? answer(&call) : land();
 		if (send(WORKER_SOCKET_FD, &report, sizeof(report), MSG_NOSIGNAL) != sizeof(report))
 			return;
 	}
@@ -243,18 +328,20 @@ int main(int argc, char **argv)
 	pthread_t watcher;
 	bool is_open;
 
-	if (argc != 4 && argc != 5) {
-		fprintf(stderr, "usage: veto-xrt IMAGE UNITS FOLDER [CARD] (started by veto's xrt: device)\n");
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: veto-xrt IMAGE UNITS UNITS FOLDER [CARD] (started by veto's xrt: device)\n");
 		return 2;
 	}
-	card.units = (uint32_t)atoi(argv[2]);
-	card.slots = card.units * LINK_SLOTS_A_UNIT;
+	for (int i = 0; i < LINK_KERNELS; i++)
+		card.used.of[i] = (uint32_t)atoi(argv[2 + i]);
+	card.units = link_units_all(&card.used);
+	card.slots = link_slots(&card.used);
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
 	/* Hardware emulation's shim chats on stdout; errors go to stderr. */
-	if (!freopen("/dev/null", "w", stdout) || pthread_create(&watcher, NULL, watch, argv[3]))
+	if (!freopen("/dev/null", "w", stdout) || pthread_create(&watcher, NULL, watch, argv[4]))
 		return EXIT_FAILURE;
-	card.link = mmap(NULL, link_memory_bytes(card.units), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
-	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[4], hello.text);
+	card.link = mmap(NULL, link_memory_bytes(&card.used), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
+	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[5], hello.text);
 	is_open = send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) && !hello.status;
 	if (is_open) {
 		serve();
@@ -262,6 +349,6 @@ int main(int argc, char **argv)
 			land();
 		close_card();
 	}
-	folder_remove(argv[3]); /* the driver may be gone */
+	folder_remove(argv[4]); /* the driver may be gone */
 	_exit(is_open ? EXIT_SUCCESS : EXIT_FAILURE);
 }

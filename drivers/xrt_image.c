@@ -2,26 +2,33 @@
 /* Checks an image before it is loaded. */
 #include "xrt_image.h"
 #include "param.h"
-#include "xrt_link.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_unit(const struct xclbin_ip *ip) { return strncmp(ip->name, LINK_KERNEL ":", sizeof(LINK_KERNEL)) == 0; }
+static const char *const kernels[] = LINK_KERNEL_NAMES;
 
-static uint32_t count_units(const struct xclbin *image)
+/* Of this kernel: "kernel:unit". */
+static bool is_unit(const struct xclbin_ip *ip, const char *kernel)
+{
+	const size_t length = strlen(kernel);
+
+	return strncmp(ip->name, kernel, length) == 0 && ip->name[length] == ':';
+}
+
+static uint32_t count_units(const struct xclbin *image, const char *kernel)
 {
 	struct xclbin_ip ip;
 	uint32_t units = 0;
 
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++)
-		units += is_unit(&ip);
+		units += is_unit(&ip, kernel);
 	return units;
 }
 
-static int fail_without_kernel(const struct xclbin *image, const char *path, char *why)
+static int fail_without_kernel(const struct xclbin *image, const char *kernel, const char *path, char *why)
 {
 	char known[256] = "none";
 	struct xclbin_ip ip;
@@ -29,31 +36,47 @@ static int fail_without_kernel(const struct xclbin *image, const char *path, cha
 
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip) && used < sizeof(known); i++)
 		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%.64s", i ? ", " : "", ip.name);
-	return param_fail(-EINVAL, why, "xrt: %s: it has no kernel " LINK_KERNEL "; it has: %s", path, known);
+	return param_fail(-EINVAL, why, "xrt: %s: it has no kernel %s; it has: %s", path, kernel, known);
 }
 
 /* Its compute units are named "kernel:kernel_N"; the child opens them by that name. */
-static int check_kernel(const struct xclbin *image, const char *path, uint32_t *units, char *why)
+static int check_kernel(const struct xclbin *image, const char *kernel, const char *path, uint32_t *units, char *why)
 {
-	const uint32_t count = count_units(image);
+	const uint32_t count = count_units(image, kernel);
+	const size_t length = strlen(kernel);
 	struct xclbin_ip ip;
 
 	if (count == 0)
-		return fail_without_kernel(image, path, why);
+		return fail_without_kernel(image, kernel, path, why);
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
-		uint32_t number = 0;
-		int end = 0;
+		const char *unit = ip.name + length + 1;
+		unsigned long number;
+		char *end;
 
-		if (!is_unit(&ip))
+		if (!is_unit(&ip, kernel))
 			continue;
 		ip.name[sizeof(ip.name) - 1] = 0;
-		if (sscanf(ip.name, LINK_KERNEL ":" LINK_KERNEL "_%u%n", &number, &end) != 1 || ip.name[end] ||
-			number < 1 || number > count)
+		number = strncmp(unit, kernel, length) == 0 && unit[length] == '_'
+				 ? strtoul(unit + length + 1, &end, 10)
+				 : 0;
+		if (number < 1 || number > count || *end)
 			return param_fail(-EINVAL, why,
-				"xrt: %s: a unit is named '%.64s'; its units are to be named " LINK_KERNEL "_1 to _%u",
-				path, ip.name, count);
+				"xrt: %s: a unit is named '%.64s'; its units are to be named %s_1 to _%u", path,
+				ip.name, kernel, count);
 	}
 	*units = count;
+	return 0;
+}
+
+/* All of the units that score logits, as far as there is room, and one that scores hidden states, which holds the heads. */
+static int check_kernels(const struct xclbin *image, const char *path, struct link_units *out, char *why)
+{
+	for (int k = 0; k < LINK_KERNELS; k++)
+		if (check_kernel(image, kernels[k], path, &out->of[k], why))
+			return -EINVAL;
+	out->of[LINK_HIDDEN] = 1;
+	if (out->of[LINK_LOGITS] > LINK_UNITS_MAX - 1)
+		out->of[LINK_LOGITS] = LINK_UNITS_MAX - 1;
 	return 0;
 }
 
@@ -77,7 +100,7 @@ int image_read(const struct xclbin *image, const char *path, uint16_t mode, stru
 	if (arithmetic != VETO_FX1_VERSION)
 		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic is version %u, and %u is wanted", path,
 			arithmetic, VETO_FX1_VERSION);
-	if (check_kernel(image, path, &out->units, why))
+	if (check_kernels(image, path, &out->units, why))
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
 		if (!xclbin_find(image, needed[i]))
@@ -97,7 +120,7 @@ int image_read(const struct xclbin *image, const char *path, uint16_t mode, stru
 int image_check(const char *path, uint16_t mode, struct image *out, char *why)
 {
 	struct xclbin image;
-	struct image found;
+	struct image found = {.platform = ""};
 	void *memory;
 	int err = xclbin_load(path, &image, &memory, why);
 

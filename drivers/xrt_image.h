@@ -4,15 +4,16 @@
 #define VETO_XRT_IMAGE_H
 
 #include "xclbin.h"
+#include "xrt_link.h"
 
 struct image {
-	uint32_t units; /* compute units of the kernel */
+	struct link_units units; /* that are to be used */
 	char platform[XCLBIN_PLATFORM_BYTES];
 };
 
 /* Look into an image before XRT does, which would not say what is wrong.
  *   -EINVAL  it is for another mode (enum xclbin_mode), follows another kernel contract or another version of the
- *            arithmetic, is damaged, lacks a section or the kernel, or its units are not <kernel>_1 and so on; `why` gives
+ *            arithmetic, is damaged, lacks a section or a kernel, or a kernel's units are not <kernel>_1 and so on; `why` gives
  *            both values */
 int image_read(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why);
 /* The same of a file.  -EINVAL also where it can't be read. */

@@ -154,9 +154,10 @@ static void a_child_without_its_card_says_so(void **state)
 
 	(void)state;
 	assert_int_equal(place_make(&p, XCLBIN_HARDWARE, NULL), 0);
-	char *argv[] = {p.child, "/nowhere.xclbin", "1", p.folder, "0000:ff:1f.7", NULL};
+	const struct link_units units = {{1, 1}};
+	char *argv[] = {p.child, "/nowhere.xclbin", "1", "1", p.folder, "0000:ff:1f.7", NULL};
 
-	assert_int_equal(worker_start(argv, p.environment, p.folder, link_memory_bytes(1), &worker), 0);
+	assert_int_equal(worker_start(argv, p.environment, p.folder, link_memory_bytes(&units), &worker), 0);
 	assert_int_equal(worker_receive(&worker, &hello, sizeof(hello), 10000000000), 0);
 	assert_true(hello.status < 0);
 	assert_int_equal(strncmp(hello.text, "xrtDeviceOpen failed: ", 22), 0);
