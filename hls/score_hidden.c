@@ -152,18 +152,18 @@ static int32_t lane16(const struct veto_beat *beat, uint32_t i)
 }
 
 /* The rows of a tile as blocks; weights beyond cols are 0 there. */
-static void read_blocks(VETO_WEIGHT_PARAMETERS const struct layer *layer, struct tile tile, struct block *out)
+static void read_blocks(VETO_WEIGHT_PARAMETERS struct layer layer, struct tile tile, struct block *out)
 {
-	const uint64_t first = layer->weight_beat + (uint64_t)tile.first * layer->beats;
+	const uint64_t first = layer.weight_beat + (uint64_t)tile.first * layer.beats;
 	struct block block;
 	uint32_t row, b, p, i, blocks = 0;
 
 	for (row = 0; row < tile.rows; row++) {
-		for (b = 0; b < layer->beats; b++) {
+		for (b = 0; b < layer.beats; b++) {
 #pragma HLS PIPELINE II = 1
-			const uint32_t half = layer->is_int8 ? 0 : b % 2;
-			const uint32_t left = layer->cols - (layer->is_int8 ? b : b / 2) * BLOCK;
-			const uint64_t at = first + row * layer->beats + b;
+			const uint32_t half = layer.is_int8 ? 0 : b % 2;
+			const uint32_t left = layer.cols - (layer.is_int8 ? b : b / 2) * BLOCK;
+			const uint64_t at = first + row * layer.beats + b;
 			struct veto_beat beat[PORTS];
 
 #define READ_WEIGHTS(port) beat[port] = weights_##port[at];
@@ -172,22 +172,21 @@ static void read_blocks(VETO_WEIGHT_PARAMETERS const struct layer *layer, struct
 #pragma HLS UNROLL
 				for (i = 0; i < BLOCK; i++) {
 #pragma HLS UNROLL
-					const int32_t w =
-						layer->is_int8 ? lane8(&beat[p], i) : lane16(&beat[p], i % 32);
+					const int32_t w = layer.is_int8 ? lane8(&beat[p], i) : lane16(&beat[p], i % 32);
 
 					if (i / 32 >= half)
 						block.w[p][i] =
-							(int16_t)(i < left && (layer->is_int8 || i / 32 == half) ? w
-														 : 0);
+							(int16_t)(i < left && (layer.is_int8 || i / 32 == half) ? w
+														: 0);
 				}
 			}
-			if (layer->is_int8 || half == 1 || b + 1 == layer->beats)
+			if (layer.is_int8 || half == 1 || b + 1 == layer.beats)
 				out[blocks++] = block;
 		}
 	}
 }
 
-static void multiply(const struct layer *layer, struct tile tile, const struct block *in,
+static void multiply(struct layer layer, struct tile tile, const struct block *in,
 	int16_t q[PORTS][GROUP][VETO_STATE_MAX], struct sums *out)
 {
 	struct sums sums[PORTS]; /* of each group */
@@ -196,8 +195,8 @@ static void multiply(const struct layer *layer, struct tile tile, const struct b
 	uint32_t row, b, g, p, k, i, blocks = 0, ends = 0;
 
 	for (row = 0; row < tile.rows; row++) {
-		for (b = 0; b < layer->blocks; b++) {
-			for (g = 0; g < layer->groups; g++) {
+		for (b = 0; b < layer.blocks; b++) {
+			for (g = 0; g < layer.groups; g++) {
 #pragma HLS PIPELINE II = 1
 				if (g == 0)
 					block = in[blocks++];
@@ -207,7 +206,7 @@ static void multiply(const struct layer *layer, struct tile tile, const struct b
 #pragma HLS UNROLL
 						int64_t sum = 0;
 
-						if (g * GROUP + k < layer->states)
+						if (g * GROUP + k < layer.states)
 							for (i = 0; i < BLOCK; i++) {
 #pragma HLS UNROLL
 								sum += (int32_t)block.w[p][i] * q[g][k][b * BLOCK + i];
@@ -215,21 +214,21 @@ static void multiply(const struct layer *layer, struct tile tile, const struct b
 						sums[g].acc[p][k] = (b == 0 ? 0 : sums[g].acc[p][k]) + sum;
 					}
 				}
-				if (b + 1 == layer->blocks)
+				if (b + 1 == layer.blocks)
 					out[ends++] = sums[g];
 			}
 		}
 	}
 }
 
-static void end_rows(const struct layer *layer, struct tile tile, const struct sums *in,
+static void end_rows(struct layer layer, struct tile tile, const struct sums *in,
 	const struct veto_weight_scale *scales, const int32_t e[STATES], int32_t z[STATES][VETO_STATE_MAX])
 {
 	struct sums sums;
 	uint32_t row, g, i, ends = 0;
 
 	for (row = 0; row < tile.rows; row++) {
-		for (g = 0; g < layer->groups; g++) {
+		for (g = 0; g < layer.groups; g++) {
 			for (i = 0; i < PORTS * GROUP; i++) {
 #pragma HLS PIPELINE II = 1
 				const uint32_t o = (tile.first + row) * PORTS + i / GROUP;
@@ -239,32 +238,40 @@ static void end_rows(const struct layer *layer, struct tile tile, const struct s
 				if (i == 0)
 					sums = in[ends++];
 				acc = sums.acc[i / GROUP][i % GROUP];
-				if (o < layer->rows && s < layer->states)
-					z[s][o] = layer->is_distance ? hx1_step_part(acc, scales[o])
-								     : hx1_step_dense(acc, scales[o], e[s]);
+				if (o < layer.rows && s < layer.states)
+					z[s][o] = layer.is_distance ? hx1_step_part(acc, scales[o])
+								    : hx1_step_dense(acc, scales[o], e[s]);
 			}
 		}
 	}
 }
 
-static void score_layer(VETO_WEIGHT_PARAMETERS const struct layer *layer, const struct veto_weight_scale *scales,
+/* Tile t of so many rows of a port. */
+static struct tile tile_of(uint32_t port_rows, uint32_t rows, uint32_t t)
+{
+	struct tile tile;
+
+	tile.first = t * rows;
+	tile.rows = port_rows - tile.first < rows ? port_rows - tile.first : rows;
+	return tile;
+}
+
+static void score_layer(VETO_WEIGHT_PARAMETERS struct layer layer, const struct veto_weight_scale *scales,
 	const int32_t e[STATES], int16_t q[PORTS][GROUP][VETO_STATE_MAX], int32_t z[STATES][VETO_STATE_MAX])
 {
-	const uint32_t fit = TILE_BLOCKS / layer->blocks;
+	const uint32_t fit = TILE_BLOCKS / layer.blocks;
 	const uint32_t rows = fit < TILE_ROWS ? fit : TILE_ROWS;
-	const uint32_t tiles = ceil_div(layer->port_rows, rows);
+	const uint32_t tiles = ceil_div(layer.port_rows, rows);
 	uint32_t t;
 
 	for (t = 0; t < tiles; t++) {
 #pragma HLS DATAFLOW
 		struct block blocks[TILE_BLOCKS];
 		struct sums sums[TILE_ROWS * PORTS];
-		struct tile tile;
+		const struct tile tile = tile_of(layer.port_rows, rows, t);
 #pragma HLS STREAM variable = blocks depth = 64
 #pragma HLS STREAM variable = sums depth = 32
 
-		tile.first = t * rows;
-		tile.rows = t + 1 < tiles ? rows : layer->port_rows - tile.first;
 		read_blocks(WEIGHT_ARGUMENTS layer, tile, blocks);
 		multiply(layer, tile, blocks, q, sums);
 		end_rows(layer, tile, sums, scales, e, z);
@@ -274,19 +281,21 @@ static void score_layer(VETO_WEIGHT_PARAMETERS const struct layer *layer, const 
 static void read_scales(
 	const struct veto_beat *meta, uint64_t first_beat, uint32_t rows, struct veto_weight_scale *scales)
 {
+	const uint32_t beats = ceil_div(rows, SCALES_A_BEAT);
 	uint32_t b, i;
 
-	for (b = 0; b < ceil_div(rows, SCALES_A_BEAT); b++) {
+	for (b = 0; b < beats; b++) {
 #pragma HLS PIPELINE II = 1
 		const struct veto_beat beat = meta[first_beat + b];
 
 		for (i = 0; i < SCALES_A_BEAT; i++) {
 #pragma HLS UNROLL
-			struct veto_weight_scale *const scale = &scales[b * SCALES_A_BEAT + i];
+			struct veto_weight_scale scale;
 
-			scale->mant = (uint16_t)(beat.w[2 * i] & 0xffffu);
-			scale->sh = (int16_t)(beat.w[2 * i] >> 16);
-			scale->bias = (int32_t)beat.w[2 * i + 1];
+			scale.mant = (uint16_t)(beat.w[2 * i] & 0xffffu);
+			scale.sh = (int16_t)(beat.w[2 * i] >> 16);
+			scale.bias = (int32_t)beat.w[2 * i + 1];
+			scales[b * SCALES_A_BEAT + i] = scale;
 		}
 	}
 }
@@ -345,7 +354,7 @@ static void score_head(const struct veto_beat *meta, VETO_WEIGHT_PARAMETERS cons
 		layer.beats = layer.is_int8 ? layer.blocks : ceil_div(layer.cols, 32);
 		layer.port_rows = ceil_div(layer.rows, PORTS);
 		read_scales(meta, scale_beat, layer.rows, scales);
-		score_layer(WEIGHT_ARGUMENTS & layer, scales, e, q, z);
+		score_layer(WEIGHT_ARGUMENTS layer, scales, e, q, z);
 		if (l + 1 < w->layers)
 			between(w->states, layer.rows, z, q, e);
 		scale_beat += ceil_div(layer.rows, SCALES_A_BEAT);
@@ -401,8 +410,8 @@ static int32_t score_table(const struct veto_beat *meta, VETO_WEIGHT_PARAMETERS 
 	return hx1_step_table(high * 256 + low, e, (int16_t)(f & 0xffffu), (int32_t)c, w->offset_q20);
 }
 
-static void score_job(const struct veto_beat *states, struct veto_beat *results, const struct veto_beat *meta,
-	VETO_WEIGHT_PARAMETERS const struct work *w)
+static void score_job(const struct veto_beat *states, struct veto_beat *results, uint32_t first_result,
+	const struct veto_beat *meta, VETO_WEIGHT_PARAMETERS const struct work *w)
 {
 	static int16_t q[PORTS][GROUP][VETO_STATE_MAX];
 	static int32_t wide[VETO_STATE_MAX];
@@ -431,7 +440,7 @@ static void score_job(const struct veto_beat *states, struct veto_beat *results,
 		found.is_bad = emax[s] == HX1_FIELD_BAD;
 		found.e = w->is_distance ? e[s] : 0;
 		found.squares = squares[s];
-		write_result(&results[s * RESULT_BEATS], w->tag, found, outputs, z[s]);
+		write_result(results, first_result + s * RESULT_BEATS, w->tag, found, outputs, z, s);
 	}
 }
 
@@ -467,10 +476,10 @@ void veto_score_hidden(const struct veto_beat *states, const struct veto_beat *j
 			if (!is_good_head(&w))
 				break;
 		}
-		score_job(states, &results[beat], meta, WEIGHT_ARGUMENTS & w);
+		score_job(states, results, beat, meta, WEIGHT_ARGUMENTS & w);
 		beat += w.states * RESULT_BEATS;
 	}
-	write_trailer(&results[states_there * RESULT_BEATS], i,
+	write_trailer(results, states_there * RESULT_BEATS, i,
 		count > VETO_LAUNCH_ROWS_MAX ? VETO_KERNEL_BAD_COUNT
 		: i < count		     ? VETO_KERNEL_BAD_JOB
 					     : VETO_KERNEL_OK);

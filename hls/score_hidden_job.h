@@ -91,8 +91,8 @@ struct found {
 	uint64_t squares;
 };
 
-static void write_result(
-	struct veto_beat *result, uint32_t tag, struct found found, uint32_t outputs, const int32_t z[VETO_STATE_MAX])
+static void write_result(struct veto_beat *results, uint32_t first, uint32_t tag, struct found found, uint32_t outputs,
+	int32_t z[VETO_STATES_MAX][VETO_STATE_MAX], uint32_t state)
 {
 	struct veto_beat beat;
 	uint32_t b, i;
@@ -105,18 +105,18 @@ static void write_result(
 	beat.w[3] = found.is_bad ? 0 : (uint32_t)found.e;
 	beat.w[4] = found.is_bad ? 0 : (uint32_t)found.squares;
 	beat.w[5] = found.is_bad ? 0 : (uint32_t)(found.squares >> 32);
-	result[0] = beat;
+	results[first] = beat;
 	for (b = 0; b < RESULT_BEATS - 1; b++) {
 #pragma HLS PIPELINE II = 1
 		for (i = 0; i < 16; i++) {
 #pragma HLS UNROLL
-			beat.w[i] = !found.is_bad && b * 16 + i < outputs ? (uint32_t)z[b * 16 + i] : 0;
+			beat.w[i] = !found.is_bad && b * 16 + i < outputs ? (uint32_t)z[state][b * 16 + i] : 0;
 		}
-		result[1 + b] = beat;
+		results[first + 1 + b] = beat;
 	}
 }
 
-static void write_trailer(struct veto_beat *result, uint32_t jobs_done, uint32_t error)
+static void write_trailer(struct veto_beat *results, uint32_t at, uint32_t jobs_done, uint32_t error)
 {
 	struct veto_beat trailer;
 	uint32_t i;
@@ -128,7 +128,7 @@ static void write_trailer(struct veto_beat *result, uint32_t jobs_done, uint32_t
 	trailer.w[4] = error;
 	for (i = 5; i < 16; i++)
 		trailer.w[i] = 0;
-	*result = trailer;
+	results[at] = trailer;
 }
 
 #endif

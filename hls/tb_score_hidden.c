@@ -31,7 +31,7 @@ static void check_head(struct veto_head *head, bool is_thorough, const char *wha
 
 static void heads_of_every_shape_and_size_have_the_results_of_the_reference(void **state)
 {
-	static const uint32_t cols[] = {1, 2, 31, 32, 33, 63, 64, 65, 100, 576, 1000};
+	static const uint32_t cols[] = {1, 2, 16, 31, 32, 33, 48, 63, 64, 65, 100, 576, 1000};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cols) / sizeof(*cols); i++) {
@@ -139,7 +139,8 @@ static struct veto_head *craft(const struct craft *c)
 		int16_t *weight = malloc(count * sizeof(*weight)); /* the wider format */
 		struct veto_weight_scale *scale = malloc(c->rows[l] * sizeof(*scale));
 
-		assert_true(weight && scale);
+		if (!weight || !scale)
+			abort();
 		craft_weights(weight, count, c->format[l]);
 		craft_scales(scale, c->rows[l], c->is_plain);
 		head->layer[l] = (struct hx1_layer){c->rows[l], cols, c->format[l], weight, scale};
@@ -207,6 +208,29 @@ static void the_largest_heads_have_the_results_of_the_reference(void **state)
 	}
 }
 
+/* Next to 2^60, where shifts by 60 leave 1. */
+static void the_largest_sums_have_the_results_of_the_reference(void **state)
+{
+	static const struct craft largest = {VETO_STATE_MAX, 1, {16}, {VETO_INT16}, false, true};
+	static const uint16_t nearly_2 = 0x3fff; /* fp16 */
+	struct hidden_launch *l = hidden_launch_new(0);
+	struct veto_head *head = craft(&largest);
+	int16_t *weight = (void *)(uintptr_t)head->layer[0].weight;
+	struct veto_weight_scale *scale = (void *)(uintptr_t)head->layer[0].scale;
+
+	(void)state;
+	for (uint32_t o = 0; o < 16; o++) {
+		scale[o] = (struct veto_weight_scale){.mant = 65535, .sh = (int16_t)(58 + o / 2)};
+		for (uint32_t i = 0; i < VETO_STATE_MAX; i++)
+			weight[o * VETO_STATE_MAX + i] = o % 2 ? 32767 : -32767;
+	}
+	hidden_launch_add(l, head, VETO_FP16, STATE_ZEROS, 1, &dice);
+	for (size_t i = 0; i < VETO_STATE_MAX; i++)
+		memcpy(l->states.data + l->job[0].state_offset + i * sizeof(nearly_2), &nearly_2, sizeof(nearly_2));
+	hidden_launch_check(l, "the largest sums");
+	craft_free(head);
+}
+
 static void tables_of_any_numbers_have_the_results_of_the_reference(void **state)
 {
 	enum { TABLES = 300, VOCAB = 37, COLS_MAX = 150 };
@@ -250,9 +274,9 @@ static void jobs_of_a_launch_do_not_touch_each_other(void **state)
 		head_new(shape_named("reasoneval"), VETO_INT8, 3, 3),
 		head_new(shape_named("subspace"), VETO_INT16, 130, 4),
 		head_new(shape_named("coderl"), VETO_INT16, 33, 5),
-		head_new(shape_named("token-prm"), VETO_INT16, 1, 6),
+		head_new(shape_named("token-prm"), VETO_INT16, 16, 6),
 		table_new(50, 300, true, 7),
-		table_new(50, 40, false, 8),
+		table_new(50, 48, false, 8),
 	};
 
 	(void)state;
@@ -330,8 +354,8 @@ static void jobs_behind_a_bad_one_are_not_scored(void **state)
 		{4, 0}, {4, 4}, {7, 0}, {7, VETO_STATES_MAX + 1}, {7, UINT32_MAX}, {8, 8}, {10, 32}};
 	static const struct bad table[] = {{7, 0}, {7, 2}, {7, VETO_STATES_MAX}, {8, 8}, {2, 0}, {3, 3}, {10, 63}};
 	static const struct bad one[] = {{0, 0}, {0, 3}, {1, 0}, {1, VETO_HEAD_OUTPUTS_MAX + 1}, {3, 2}, {5, 2}};
-	static const struct bad two[] = {{1, 0}, {1, VETO_STATE_MAX + 1}, {2, 0}, {2, VETO_HEAD_OUTPUTS_MAX + 1},
-		{3, 2}, {4, 2}, {5, 1}, {5, UINT32_MAX}};
+	static const struct bad two[] = {{0, 0}, {0, 3}, {1, 0}, {1, VETO_STATE_MAX + 1}, {2, 0},
+		{2, VETO_HEAD_OUTPUTS_MAX + 1}, {3, 2}, {4, 2}, {5, 1}, {5, UINT32_MAX}};
 	static const struct bad subspace[] = {{1, VETO_DISTANCE_ROWS_MAX + 1}, {3, VETO_INT8}, {0, 2}, {5, 2}};
 	struct veto_head *head[] = {head_new(shape_named("token-prm"), VETO_INT16, 40, 1),
 		head_new(shape_named("probe"), VETO_INT16, 40, 2), head_new(shape_named("subspace"), VETO_INT16, 40, 3),
@@ -387,6 +411,7 @@ int main(void)
 		cmocka_unit_test(the_longest_states_have_the_results_of_the_reference),
 		cmocka_unit_test(heads_of_any_numbers_have_the_results_of_the_reference),
 		cmocka_unit_test(the_largest_heads_have_the_results_of_the_reference),
+		cmocka_unit_test(the_largest_sums_have_the_results_of_the_reference),
 		cmocka_unit_test(tables_of_any_numbers_have_the_results_of_the_reference),
 		cmocka_unit_test(jobs_of_a_launch_do_not_touch_each_other),
 		cmocka_unit_test(a_bad_state_leaves_the_others_their_results),
