@@ -55,6 +55,7 @@ struct veto_chunk {
 #define VETO_STATE_MAX 16384u /* values of a state, and of what lies between two layers */
 #define VETO_HEAD_LAYERS_MAX 2u
 #define VETO_HEAD_OUTPUTS_MAX 64u
+#define VETO_DISTANCE_ROWS_MAX 32u
 #define VETO_STATES_MAX 16u /* that share a pass over a head's weights */
 #define VETO_WEIGHT_SH_MIN (-64)
 #define VETO_WEIGHT_SH_MAX 127
@@ -112,8 +113,8 @@ enum veto_hidden_op {
  *
  * Weights lie in so many ports, each with a memory of its own: row o of a layer, or of a table, in port o mod ports, at
  * weight_offset + (o / ports) * stride there.  The stride is the row's bytes in whole beats; beyond cols are zeros.  A row
- * of 24 bits is its plane of hi and then that of lo, each in whole beats.  Layer 2 starts behind layer 1's
- * ceil(rows / ports) rows. */
+ * of 24 bits is its plane of hi and then that of lo, each in whole beats.  Every port holds ceil(rows / ports) rows of a
+ * layer, whose last may count for nothing, whatever it holds; layer 2 starts behind layer 1's. */
 struct veto_hidden_job {
 	uint64_t state_offset; /* of the first state */
 	uint32_t cols; /* 1..VETO_STATE_MAX */
@@ -133,7 +134,8 @@ struct veto_hidden_meta {
 	uint32_t layers; /* 1 or 2 */
 	uint32_t rows[VETO_HEAD_LAYERS_MAX]; /* of each; the last has at most VETO_HEAD_OUTPUTS_MAX */
 	uint32_t weights[VETO_HEAD_LAYERS_MAX]; /* enum veto_weight_format */
-	uint32_t is_distance; /* z is the parts of a distance (HX1, step 4) of one layer of int16 */
+	uint32_t is_distance; /* 1: z is the parts of a distance (HX1, step 4) of one layer of int16, at most
+			       * VETO_DISTANCE_ROWS_MAX rows */
 	uint32_t zero[10];
 };
 
@@ -165,10 +167,11 @@ enum veto_kernel_error {
 	VETO_KERNEL_BAD_BUS /* the memory answered with an error */
 };
 
-/* The beat behind the results of all jobs, done or not. */
+/* The beat behind the results of all jobs, done or not.  Of hidden states that is behind those of all jobs' states, where
+ * a job of more than VETO_STATES_MAX counts for that many; with BAD_COUNT it is the first beat. */
 struct veto_trailer {
 	uint32_t magic, contract, arithmetic;
-	uint32_t rows_done; /* those before the first bad job */
+	uint32_t rows_done; /* jobs before the first bad one */
 	uint32_t error; /* enum veto_kernel_error */
 	uint32_t zero[11];
 };

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SUBSPACE_ROWS_MAX 32
 #define ORTHONORMAL_WITHIN 1e-3
 
 const char *const head_outputs[HEAD_OUTPUTS] = {"raw", "softmax", "sigmoid", "distance"};
@@ -176,8 +175,8 @@ static double weight_value(const struct hx1_layer *layer, uint32_t row, uint32_t
 
 static int check_orthonormal(const struct hx1_layer *layer, char *why)
 {
-	if (layer->format != VETO_INT16 || layer->rows > SUBSPACE_ROWS_MAX)
-		return param_fail(-EINVAL, why, "a distance is to at most %d rows of int16", SUBSPACE_ROWS_MAX);
+	if (layer->format != VETO_INT16 || layer->rows > VETO_DISTANCE_ROWS_MAX)
+		return param_fail(-EINVAL, why, "a distance is to at most %u rows of int16", VETO_DISTANCE_ROWS_MAX);
 	for (uint32_t i = 0; i < layer->rows; i++)
 		for (uint32_t j = 0; j <= i; j++) {
 			double product = 0;

@@ -25,7 +25,9 @@ allow() {
 # The library, from the bottom up.
 allow hls/veto_hw.h hls/fx1_step.h --
 allow hls/score_logits.[ch] -- veto_hw.h fx1_step.h score_logits.h
-allow hls/tb_*.c -- check.h golden.h launch.h rows.h score_logits.h
+allow hls/hx1_step.h hls/score_hidden_job.h -- veto_hw.h
+allow hls/score_hidden.[ch] -- veto_hw.h fx1_step.h hx1_step.h score_hidden.h score_hidden_job.h
+allow hls/tb_*.c -- check.h golden.h heads.h launch.h launch_hidden.h rows.h score_logits.h score_hidden.h
 allow host/veto.h -- veto_hw.h
 allow host/score.c -- veto.h
 allow host/fx1.[ch] -- veto.h fx1.h
@@ -47,6 +49,7 @@ allow host/device.c -- veto.h backend.h param.h
 allow host/worker.[ch] -- worker.h clock.h
 allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h hx1.h param.h cpu.h cpu_row.h cpu_hidden.h cpu_products.h cpu_hidden_avx512.c
 allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
+allow drivers/xrt_layout.[ch] -- head.h xrt_layout.h
 allow drivers/xrt_folder.h drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h clock.h worker.h xrt_folder.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h head.h param.h policy.h clock.h
 # Images and the card that emulation plays.
