@@ -94,12 +94,12 @@ static void the_control_register_says_done_once(void **state)
 {
 	enum { CONTROL = 0, DONE = 2, IDLE = 4, READY = 8 };
 	static struct veto_beat trailer __attribute__((aligned(64)));
-	struct rtl *rtl = rtl_new(NULL);
+	struct rtl *rtl = rtl_new(RTL_VETO_SCORE_LOGITS, NULL);
 
 	(void)state;
 	assert_non_null(rtl);
 	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
-	assert_null(rtl_launch(rtl, 0, 0, (uintptr_t)&trailer, 0));
+	assert_null(rtl_launch(rtl, (uint64_t[]){0, 0, (uintptr_t)&trailer}, 0));
 	assert_int_equal(rtl_read(rtl, CONTROL), DONE | IDLE | READY);
 	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
 	rtl_free(rtl);
@@ -110,7 +110,7 @@ static void registers_are_where_the_description_has_them(void **state)
 	enum { FIRST = 0x10, END = 0x100 };
 	static struct kernels k;
 	uint32_t expected[END / 4] = {0};
-	struct rtl *rtl = rtl_new(NULL);
+	struct rtl *rtl = rtl_new(RTL_VETO_SCORE_LOGITS, NULL);
 
 	(void)state;
 	assert_non_null(rtl);

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The RTL twin of veto_score_hidden: its results are the reference's, and what is the twin's own. */
+#include "check.h"
+#include "heads.h"
+#include "hidden_launch.h"
+#include "kernels.h"
+#include "rows.h"
+#include "rtl.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATES_MAX 3
+
+static struct rtl *rtl; /* one for all launches: none leaves anything for the next */
+static const struct hidden_launch *launched;
+static struct dice dice = {11};
+
+static const struct rtl_pace steady = {.latency_cycles = RTL_LATENCY_CYCLES};
+
+static void *find(uint64_t address, uint64_t bytes)
+{
+	void *at = hidden_launch_find(launched, address, bytes);
+
+	if (!at)
+		fail_msg("a burst of %d bytes leaves its buffer", (int)bytes);
+	return at;
+}
+
+static struct veto_trailer run(struct hidden_launch *l, const struct rtl_pace *pace)
+{
+	const uint64_t buffers[] = {(uintptr_t)l->states.at, (uintptr_t)l->jobs.at, (uintptr_t)l->results.at,
+		(uintptr_t)l->meta.at, (uintptr_t)l->weights.at};
+	const char *broken;
+
+	if (!rtl)
+		rtl = rtl_new(RTL_VETO_SCORE_HIDDEN, find);
+	assert_non_null(rtl);
+	launched = l;
+	rtl_set_pace(rtl, pace);
+	broken = rtl_launch(rtl, buffers, l->count);
+	if (broken)
+		fail_msg("%s", broken);
+	return hidden_launch_trailer(l);
+}
+
+/* With a memory of another kind each time. */
+static void check(struct hidden_launch *l, const char *what)
+{
+	static struct rtl_pace paces[] = {
+		{.latency_cycles = 0}, {.latency_cycles = 3, .gaps = 20}, {.latency_cycles = 100, .gaps = 70}};
+	static uint64_t launches;
+	struct rtl_pace pace = paces[launches % 3];
+	struct veto_trailer trailer;
+
+	pace.seed = launches++;
+	trailer = run(l, &pace);
+	assert_int_equal(trailer.error, VETO_KERNEL_OK);
+	assert_int_equal(trailer.rows_done, l->count);
+	hidden_launch_assert(l, (uint32_t)(l->results.used / sizeof(*l->want)), what);
+}
+
+/* --- Heads and states --- */
+
+/* Integers of every size, at the ends of their ranges too; is_tied: small ones that come to lie between two results. */
+struct made {
+	struct veto_head head;
+	struct veto_weight_scale scale[VETO_HEAD_OUTPUTS_MAX];
+};
+
+static struct made *made_new(uint32_t rows, uint32_t cols, enum veto_weight_format format, bool is_tied)
+{
+	struct made *m = calloc(1, sizeof(*m));
+	const int most = format == VETO_INT8 ? 127 : 32767;
+	const size_t weights = (size_t)rows * cols;
+	int16_t *weight = malloc(weights * sizeof(*weight));
+
+	assert_true(m && weight);
+	for (size_t i = 0; i < weights; i++) {
+		const int wild = (int)dice_below(&dice, 2 * (uint32_t)most + 1) - most;
+		const int w = is_tied		       ? (int)dice_below(&dice, 7) - 3
+			      : dice_below(&dice, 100) ? wild
+						       : (wild > 0 ? most : -most);
+
+		if (format == VETO_INT8)
+			((int8_t *)weight)[i] = (int8_t)w;
+		else
+			weight[i] = (int16_t)w;
+	}
+	for (uint32_t o = 0; o < rows; o++) {
+		m->scale[o] = (struct veto_weight_scale){(uint16_t)(0x8000 + (dice_next(&dice) & 0x7fff)),
+			(int16_t)((int)dice_below(&dice, 192) - 64),
+			(int32_t)dice_next(&dice) >> dice_below(&dice, 32)};
+		if (is_tied) {
+			m->scale[o].mant = 0x8000;
+			m->scale[o].sh = (int16_t)(26 + dice_below(&dice, 16));
+		}
+	}
+	m->head.info = (struct veto_head_info){.kind = VETO_HEAD_DENSE, .cols = cols, .layers = 1, .outputs = rows};
+	m->head.layer[0] =
+		(struct hx1_layer){.rows = rows, .cols = cols, .format = format, .weight = weight, .scale = m->scale};
+	return m;
+}
+
+static void made_free(struct made *m)
+{
+	free((void *)m->head.layer[0].weight);
+	free(m);
+}
+
+/* Values of few bits, for ties. */
+static void make_few_bits(char *state, enum veto_format format, uint32_t cols)
+{
+	static const float value[] = {1, -1, 0.5f, 0.25f, -0.75f, 0};
+	static const uint16_t half[] = {0x3c00, 0xbc00, 0x3800, 0x3400, 0xba00, 0};
+
+	for (uint32_t i = 0; i < cols; i++) {
+		const uint32_t k = dice_below(&dice, 6);
+		uint32_t bits;
+
+		memcpy(&bits, &value[k], sizeof(bits));
+		bits = format == VETO_FP32 ? bits : format == VETO_FP16 ? half[k] : bits >> 16;
+		memcpy(state + i * veto_format_bytes(format), &bits, veto_format_bytes(format));
+	}
+}
+
+/* A job of random states. */
+static void add(
+	struct hidden_launch *l, const struct veto_head *head, enum veto_format format, uint32_t states, int kind)
+{
+	const struct hidden_place place = hidden_launch_load(l, head);
+	const uint32_t cols = head->info.cols;
+	const size_t bytes = cols * veto_format_bytes(format);
+	uint32_t token[STATES_MAX];
+	int64_t logp[STATES_MAX];
+	char *data = malloc(states * bytes);
+
+	assert_true(data && states <= STATES_MAX);
+	for (uint32_t i = 0; i < states; i++) {
+		const int k = kind >= 0 ? kind : (int)dice_below(&dice, STATE_KINDS + 1);
+		void *state = state_new(k < STATE_KINDS ? (enum state_kind)k : STATE_NORMAL, format, cols, &dice);
+
+		if (k == STATE_KINDS)
+			make_few_bits(state, format, cols);
+		memcpy(data + i * bytes, state, bytes);
+		free(state);
+		token[i] = dice_below(&dice, head->info.vocab ? head->info.vocab : 1);
+		logp[i] = -(int64_t)dice_below(&dice, 1025u << 20 >> dice_below(&dice, 12));
+		if (logp[i] < -(1024LL << 20))
+			logp[i] = -(1024LL << 20);
+	}
+	hidden_launch_add(l, head, &place,
+		&(struct veto_rows){.kind = VETO_HIDDEN,
+			.format = format,
+			.rows = states,
+			.cols = cols,
+			.stride_bytes = bytes,
+			.data = data,
+			.token = token,
+			.token_logp_q20 = logp});
+	free(data);
+}
+
+static enum veto_format any_format(void) { return (enum veto_format)dice_below(&dice, VETO_FORMATS); }
+
+static void add_published(struct hidden_launch *l, const char *shape, enum veto_weight_format format, uint32_t cols)
+{
+	struct veto_head *head = head_new(shape_named(shape), format, cols, cols);
+
+	add(l, head, any_format(), 1 + dice_below(&dice, STATES_MAX), -1);
+	veto_head_close(head);
+}
+
+static void add_made(
+	struct hidden_launch *l, uint32_t rows, uint32_t cols, enum veto_weight_format format, bool is_tied)
+{
+	struct made *m = made_new(rows, cols, format, is_tied);
+
+	add(l, &m->head, any_format(), 1 + dice_below(&dice, STATES_MAX), is_tied ? STATE_KINDS : -1);
+	made_free(m);
+}
+
+static void add_table(struct hidden_launch *l, uint32_t vocab, uint32_t cols, bool has_lo)
+{
+	struct veto_head *head = table_new(vocab, cols, has_lo, cols);
+
+	add(l, head, any_format(), STATES_MAX, -1);
+	veto_head_close(head);
+}
+
+/* --- Results --- */
+
+static const uint32_t widths[] = {1, 2, 31, 32, 33, 63, 64, 65, 100, 576, 1000};
+#define WIDTHS (sizeof(widths) / sizeof(*widths))
+
+static void published_heads_score_as_the_reference_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < WIDTHS; i++) {
+		struct hidden_launch l = hidden_launch_new(i % 2 ? 0xff : 0);
+
+		for (int f = VETO_INT8; f <= VETO_INT16; f++) {
+			add_published(&l, "skywork-prm", (enum veto_weight_format)f, widths[i]);
+			add_published(&l, "reasoneval", (enum veto_weight_format)f, widths[i]);
+			add_published(&l, "token-prm", (enum veto_weight_format)f, widths[i]);
+		}
+		check(&l, "published heads");
+		hidden_launch_free(&l);
+	}
+}
+
+static void any_integers_score_as_the_reference_says(void **state)
+{
+	(void)state;
+	for (int turn = 0; turn < 60; turn++) {
+		struct hidden_launch l = hidden_launch_new(turn % 2 ? 0xff : 0x5a);
+
+		for (int i = 0; i < 4; i++)
+			add_made(&l, turn % 4 == 0 ? 64 : 1 + dice_below(&dice, 64), widths[dice_below(&dice, 9)],
+				(enum veto_weight_format)dice_below(&dice, 2), turn % 2);
+		check(&l, "any integers");
+		hidden_launch_free(&l);
+	}
+}
+
+static void tables_score_as_the_reference_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < WIDTHS; i++) {
+		struct hidden_launch l = hidden_launch_new(i % 2 ? 0 : 0xff);
+
+		for (int turn = 0; turn < 4; turn++)
+			add_table(&l, 21, widths[i], turn % 2);
+		check(&l, "tables");
+		hidden_launch_free(&l);
+	}
+}
+
+static void distances_come_with_their_squares(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < WIDTHS; i++) {
+		struct hidden_launch l = hidden_launch_new(0xff);
+
+		if (widths[i] >= 31)
+			add_published(&l, "subspace", VETO_INT16, widths[i]);
+		for (int turn = 0; turn < 2; turn++) {
+			struct made *m = made_new(1 + dice_below(&dice, 32), widths[i], VETO_INT16, turn);
+
+			m->head.output = HEAD_DISTANCE;
+			add(&l, &m->head, any_format(), STATES_MAX, -1);
+			made_free(m);
+		}
+		check(&l, "distances");
+		hidden_launch_free(&l);
+	}
+}
+
+static void the_widest_states_score_as_the_reference_says(void **state)
+{
+	struct hidden_launch l = hidden_launch_new(0);
+
+	(void)state;
+	add_made(&l, 64, 3584, VETO_INT16, false);
+	add_made(&l, 64, 3584, VETO_INT8, false);
+	add_made(&l, 3, VETO_STATE_MAX, VETO_INT16, false);
+	add_made(&l, 3, VETO_STATE_MAX, VETO_INT8, false);
+	add_table(&l, 9, 3584, true);
+	add_table(&l, 9, VETO_STATE_MAX, true);
+	add_table(&l, 9, VETO_STATE_MAX, false);
+	check(&l, "wide states");
+	hidden_launch_free(&l);
+}
+
+/* The largest products of all, at which sums and what follows must not overflow. */
+static void the_largest_sums_do_not_overflow(void **state)
+{
+	static const int signs[] = {1, -1};
+	struct hidden_launch l = hidden_launch_new(0);
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++)
+		for (int f = VETO_INT8; f <= VETO_INT16; f++) {
+			struct made *m = made_new(2, VETO_STATE_MAX, (enum veto_weight_format)f, false);
+
+			for (uint32_t i = 0; i < 2 * VETO_STATE_MAX; i++)
+				if (f == VETO_INT8)
+					((int8_t *)(uintptr_t)m->head.layer[0].weight)[i] = (int8_t)(signs[k] * 127);
+				else
+					((int16_t *)(uintptr_t)m->head.layer[0].weight)[i] =
+						(int16_t)(signs[k] * 32767);
+			m->scale[0] = (struct veto_weight_scale){0xffff, 44, INT_MAX};
+			m->scale[1] = (struct veto_weight_scale){0xffff, 26, INT_MIN};
+			for (int part = 0; part <= f; part++) {
+				const struct hidden_place place = (m->head.output = part ? HEAD_DISTANCE : HEAD_RAW,
+					hidden_launch_load(&l, &m->head));
+				float *data = malloc(VETO_STATE_MAX * sizeof(*data));
+
+				assert_non_null(data);
+				for (uint32_t i = 0; i < VETO_STATE_MAX; i++)
+					data[i] = 0x1.fffffep+0f;
+				hidden_launch_add(&l, &m->head, &place,
+					&(struct veto_rows){.kind = VETO_HIDDEN,
+						.rows = 1,
+						.cols = VETO_STATE_MAX,
+						.stride_bytes = VETO_STATE_MAX * sizeof(*data),
+						.data = data});
+				free(data);
+			}
+			made_free(m);
+		}
+	check(&l, "largest sums");
+	hidden_launch_free(&l);
+}
+
+/* --- The trailer --- */
+
+static void spoil_offset(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->state_offset++, (void)m; }
+static void spoil_meta(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->meta_offset += 32, (void)m; }
+static void spoil_weights(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->weight_offset |= 1, (void)m; }
+static void no_cols(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->cols = 0, (void)m; }
+static void many_cols(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->cols = VETO_STATE_MAX + 1, (void)m; }
+static void no_format(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->format = 3, (void)m; }
+static void no_op(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 0, (void)m; }
+static void odd_op(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 4, (void)m; }
+static void batch_of_table(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 2, (void)m; }
+static void no_layer(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->layers = 0, (void)j; }
+static void two_layers(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->layers = 2, (void)j; }
+static void no_rows(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->rows[0] = 0, (void)j; }
+static void many_rows(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->rows[0] = 65, (void)j; }
+static void odd_weights(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->weights[0] = 2, (void)j; }
+static void short_distance(struct veto_hidden_job *j, struct veto_hidden_meta *m)
+{
+	(void)j;
+	m->is_distance = 1;
+	m->weights[0] = VETO_INT8;
+}
+
+static void a_bad_job_ends_the_launch_and_leaves_the_results_before(void **state)
+{
+	void (*const spoil[])(struct veto_hidden_job * j, struct veto_hidden_meta * m) = {spoil_offset, spoil_meta,
+		spoil_weights, no_cols, many_cols, no_format, no_op, odd_op, batch_of_table, no_layer, two_layers,
+		no_rows, many_rows, odd_weights, short_distance};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(spoil) / sizeof(*spoil); i++) {
+		struct hidden_launch l = hidden_launch_new(0);
+		struct made *m = made_new(3, 40, VETO_INT16, false);
+		struct veto_trailer trailer;
+		uint64_t meta;
+
+		add(&l, &m->head, VETO_BF16, 3, -1);
+		add(&l, &m->head, VETO_FP32, 1, -1);
+		meta = l.meta.used;
+		add(&l, &m->head, VETO_FP16, 2, -1);
+		spoil[i](hidden_launch_last(&l), (struct veto_hidden_meta *)(void *)(l.meta.at + meta));
+		add(&l, &m->head, VETO_FP16, 3, -1);
+		trailer = run(&l, &steady);
+		assert_int_equal(trailer.error, VETO_KERNEL_BAD_JOB);
+		assert_int_equal(trailer.rows_done, 2);
+		hidden_launch_assert(&l, 4, "before a bad job");
+		for (size_t at = 4 * sizeof(*l.want); at < l.results.used - sizeof(trailer); at++)
+			assert_int_equal(l.results.at[at], 0x77);
+		made_free(m);
+		hidden_launch_free(&l);
+	}
+}
+
+static struct hidden_launch two_jobs(uint32_t cols)
+{
+	struct hidden_launch l = hidden_launch_new(0);
+	struct made *m = made_new(9, cols, VETO_INT16, false);
+
+	add(&l, &m->head, VETO_FP32, 2, STATE_NORMAL);
+	add(&l, &m->head, VETO_FP32, 1, STATE_NORMAL);
+	made_free(m);
+	return l;
+}
+
+static void an_error_of_the_memory_ends_in_the_trailer(void **state)
+{
+	struct rtl_pace pace = {.latency_cycles = 5};
+	struct hidden_launch l = two_jobs(100);
+
+	(void)state;
+	/* Bursts: jobs; for each job of the head, of its scales, both passes of its states, and weights; and results. */
+	for (uint32_t fails = 1; fails <= 14 + 16; fails++) {
+		pace.failing_reads = fails <= 14 ? fails : 0;
+		pace.failing_writes = fails > 14 ? fails - 14 : 0;
+		assert_int_equal(run(&l, &pace).error, VETO_KERNEL_BAD_BUS);
+		check(&l, "behind an error"); /* which is forgotten */
+	}
+	hidden_launch_free(&l);
+}
+
+static void a_launch_of_too_many_jobs_is_refused(void **state)
+{
+	struct hidden_launch l = hidden_launch_new(0);
+
+	(void)state;
+	l.count = VETO_LAUNCH_ROWS_MAX + 1;
+	assert_int_equal(run(&l, &steady).error, VETO_KERNEL_BAD_COUNT);
+	l.count = 0;
+	check(&l, "nothing");
+	hidden_launch_free(&l);
+}
+
+/* --- The twin's own --- */
+
+static uint64_t cycles(
+	uint32_t rows, uint32_t cols, enum veto_weight_format weights, enum veto_format format, uint32_t states)
+{
+	struct hidden_launch l = hidden_launch_new(0);
+	struct made *m = made_new(rows, cols, weights, false);
+	struct veto_trailer trailer;
+
+	add(&l, &m->head, format, states, STATE_NORMAL);
+	trailer = run(&l, &steady);
+	assert_int_equal(trailer.error, VETO_KERNEL_OK);
+	hidden_launch_assert(&l, states, "steady");
+	made_free(m);
+	hidden_launch_free(&l);
+	return rtl_cycles(rtl);
+}
+
+static void weights_take_little_more_than_their_beats(void **state)
+{
+	enum { COLS = 3584, ROWS = 64 };
+
+	(void)state;
+	for (int f = VETO_INT8; f <= VETO_INT16; f++) {
+		const enum veto_weight_format weights = (enum veto_weight_format)f;
+		const uint64_t row = COLS * (f == VETO_INT8 ? 1 : 2) / 64, beats = ROWS * row;
+		const uint64_t one = cycles(ROWS, COLS, weights, VETO_BF16, 1);
+		const uint64_t two = cycles(ROWS, COLS, weights, VETO_BF16, 2);
+		const uint64_t passes = 2 * (COLS * 2 / 64);
+
+		/* Rows follow each other without a gap; and so, nearly, do the states of a batch. */
+		assert_int_equal(one - cycles(ROWS / 2, COLS, weights, VETO_BF16, 1), beats / 2);
+		assert_in_range(two - one, beats, beats * 100 / 95);
+		assert_in_range(one - passes, beats, beats * 105 / 100 + 200);
+		printf("int%d, %d x %d: %llu clocks, %llu for one state more; %llu beats of weights, %llu of both passes\n",
+			f == VETO_INT8 ? 8 : 16, ROWS, COLS, (unsigned long long)one, (unsigned long long)(two - one),
+			(unsigned long long)beats, (unsigned long long)passes);
+	}
+}
+
+static void registers_are_where_the_description_has_them(void **state)
+{
+	enum { FIRST = 0x10, END = 0x100 };
+	static struct kernels k;
+	uint32_t expected[END / 4] = {0};
+	struct rtl *one = rtl_new(RTL_VETO_SCORE_HIDDEN, NULL);
+
+	(void)state;
+	assert_non_null(one);
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
+	for (uint32_t i = 0; i < k.kernel[1].arguments; i++) {
+		const struct kernel_argument *a = &k.kernel[1].argument[i];
+
+		for (uint32_t at = a->offset; at < a->offset + (a->is_buffer ? 8 : 4); at += 4)
+			expected[at / 4] = ~at;
+	}
+	for (uint32_t at = FIRST; at < END; at += 4)
+		rtl_write(one, at, ~at);
+	for (uint32_t at = FIRST; at < END; at += 4)
+		assert_int_equal(rtl_read(one, at), expected[at / 4]);
+	rtl_free(one);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(published_heads_score_as_the_reference_says),
+		cmocka_unit_test(any_integers_score_as_the_reference_says),
+		cmocka_unit_test(tables_score_as_the_reference_says),
+		cmocka_unit_test(distances_come_with_their_squares),
+		cmocka_unit_test(the_widest_states_score_as_the_reference_says),
+		cmocka_unit_test(the_largest_sums_do_not_overflow),
+		cmocka_unit_test(a_bad_job_ends_the_launch_and_leaves_the_results_before),
+		cmocka_unit_test(an_error_of_the_memory_ends_in_the_trailer),
+		cmocka_unit_test(a_launch_of_too_many_jobs_is_refused),
+		cmocka_unit_test(weights_take_little_more_than_their_beats),
+		cmocka_unit_test(registers_are_where_the_description_has_them),
+	};
+	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	rtl_free(rtl);
+	return failed;
+}
