@@ -55,6 +55,7 @@ struct veto_chunk {
 #define VETO_STATE_MAX 16384u /* values of a state, and of what lies between two layers */
 #define VETO_HEAD_LAYERS_MAX 2u
 #define VETO_HEAD_OUTPUTS_MAX 64u
+#define VETO_DISTANCE_ROWS_MAX 32u
 #define VETO_STATES_MAX 16u /* that share a pass over a head's weights */
 #define VETO_WEIGHT_SH_MIN (-64)
 #define VETO_WEIGHT_SH_MAX 127

@@ -155,6 +155,16 @@ struct veto_hidden_job *hidden_launch_last(struct hidden_launch *l)
 	return (struct veto_hidden_job *)(void *)(l->jobs.at + l->jobs.used - BEAT);
 }
 
+void hidden_launch_move(struct hidden_launch *l, int states)
+{
+	const size_t bytes = (size_t)abs(states) * sizeof(struct veto_hidden_result);
+
+	if (states > 0)
+		memory_add(&l->results, NULL, bytes, 0x77);
+	else
+		l->results.used -= bytes;
+}
+
 void *hidden_launch_find(const struct hidden_launch *l, uint64_t address, uint64_t bytes)
 {
 	const struct memory *const all[] = {&l->states, &l->jobs, &l->results, &l->meta, &l->weights};

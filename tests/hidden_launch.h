@@ -34,6 +34,8 @@ void hidden_launch_add(struct hidden_launch *l, const struct veto_head *head, co
 	const struct veto_rows *rows);
 /* The last job. */
 struct veto_hidden_job *hidden_launch_last(struct hidden_launch *l);
+/* The last job has so many results more, or fewer, than it was made for. */
+void hidden_launch_move(struct hidden_launch *l, int states);
 
 /* What a burst refers to; NULL: it leaves the memory that is in use. */
 void *hidden_launch_find(const struct hidden_launch *l, uint64_t address, uint64_t bytes);

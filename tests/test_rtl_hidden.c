@@ -3,7 +3,7 @@
 #include "check.h"
 #include "heads.h"
 #include "hidden_launch.h"
-#include "kernels.h"
+#include "made_heads.h"
 #include "rows.h"
 #include "rtl.h"
 
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STATES_MAX 3
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 static struct rtl *rtl; /* one for all launches: none leaves anything for the next */
 static const struct hidden_launch *launched;
@@ -64,60 +65,14 @@ static void check(struct hidden_launch *l, const char *what)
 
 /* --- Heads and states --- */
 
-/* Integers of every size, at the ends of their ranges too; is_tied: small ones that come to lie between two results. */
-struct made {
-	struct veto_head head;
-	struct veto_weight_scale scale[VETO_HEAD_OUTPUTS_MAX];
-};
-
-static struct made *made_new(uint32_t rows, uint32_t cols, enum veto_weight_format format, bool is_tied)
-{
-	struct made *m = calloc(1, sizeof(*m));
-	const int most = format == VETO_INT8 ? 127 : 32767;
-	const size_t weights = (size_t)rows * cols;
-	int16_t *weight = malloc(weights * sizeof(*weight));
-
-	assert_true(m && weight);
-	for (size_t i = 0; i < weights; i++) {
-		const int wild = (int)dice_below(&dice, 2 * (uint32_t)most + 1) - most;
-		const int w = is_tied		       ? (int)dice_below(&dice, 7) - 3
-			      : dice_below(&dice, 100) ? wild
-						       : (wild > 0 ? most : -most);
-
-		if (format == VETO_INT8)
-			((int8_t *)weight)[i] = (int8_t)w;
-		else
-			weight[i] = (int16_t)w;
-	}
-	for (uint32_t o = 0; o < rows; o++) {
-		m->scale[o] = (struct veto_weight_scale){(uint16_t)(0x8000 + (dice_next(&dice) & 0x7fff)),
-			(int16_t)((int)dice_below(&dice, 192) - 64),
-			(int32_t)dice_next(&dice) >> dice_below(&dice, 32)};
-		if (is_tied) {
-			m->scale[o].mant = 0x8000;
-			m->scale[o].sh = (int16_t)(26 + dice_below(&dice, 16));
-		}
-	}
-	m->head.info = (struct veto_head_info){.kind = VETO_HEAD_DENSE, .cols = cols, .layers = 1, .outputs = rows};
-	m->head.layer[0] =
-		(struct hx1_layer){.rows = rows, .cols = cols, .format = format, .weight = weight, .scale = m->scale};
-	return m;
-}
-
-static void made_free(struct made *m)
-{
-	free((void *)m->head.layer[0].weight);
-	free(m);
-}
-
-/* Values of few bits, for ties. */
+/* Values of few bits, for ties; and such as round up to beyond the limit. */
 static void make_few_bits(char *state, enum veto_format format, uint32_t cols)
 {
-	static const float value[] = {1, -1, 0.5f, 0.25f, -0.75f, 0};
-	static const uint16_t half[] = {0x3c00, 0xbc00, 0x3800, 0x3400, 0xba00, 0};
+	static const float value[] = {1, -1, 0.5f, 0.25f, -0.75f, 0, 0x1.fffffep+0f, -0x1.fffffep+0f};
+	static const uint16_t half[] = {0x3c00, 0xbc00, 0x3800, 0x3400, 0xba00, 0, 0x3fff, 0xbfff};
 
 	for (uint32_t i = 0; i < cols; i++) {
-		const uint32_t k = dice_below(&dice, 6);
+		const uint32_t k = dice_below(&dice, cols % 2 ? 8 : 6);
 		uint32_t bits;
 
 		memcpy(&bits, &value[k], sizeof(bits));
@@ -125,6 +80,10 @@ static void make_few_bits(char *state, enum veto_format format, uint32_t cols)
 		memcpy(state + i * veto_format_bytes(format), &bits, veto_format_bytes(format));
 	}
 }
+
+static enum veto_format any_format(void) { return (enum veto_format)dice_below(&dice, VETO_FORMATS); }
+
+static enum veto_weight_format any_weights(void) { return dice_below(&dice, 2) ? VETO_INT16 : VETO_INT8; }
 
 /* A job of random states. */
 static void add(
@@ -163,8 +122,6 @@ static void add(
 	free(data);
 }
 
-static enum veto_format any_format(void) { return (enum veto_format)dice_below(&dice, VETO_FORMATS); }
-
 static void add_published(struct hidden_launch *l, const char *shape, enum veto_weight_format format, uint32_t cols)
 {
 	struct veto_head *head = head_new(shape_named(shape), format, cols, cols);
@@ -176,8 +133,18 @@ static void add_published(struct hidden_launch *l, const char *shape, enum veto_
 static void add_made(
 	struct hidden_launch *l, uint32_t rows, uint32_t cols, enum veto_weight_format format, bool is_tied)
 {
-	struct made *m = made_new(rows, cols, format, is_tied);
+	struct made *m = made_new(rows, cols, format, is_tied, &dice);
 
+	add(l, &m->head, any_format(), 1 + dice_below(&dice, STATES_MAX), is_tied ? STATE_KINDS : -1);
+	made_free(m);
+}
+
+/* Of two layers. */
+static void add_deep(struct hidden_launch *l, uint32_t width, uint32_t rows, uint32_t cols, bool is_tied)
+{
+	struct made *m = made_new(width, cols, any_weights(), is_tied, &dice);
+
+	made_add(m, rows, any_weights(), &dice);
 	add(l, &m->head, any_format(), 1 + dice_below(&dice, STATES_MAX), is_tied ? STATE_KINDS : -1);
 	made_free(m);
 }
@@ -205,6 +172,12 @@ static void published_heads_score_as_the_reference_says(void **state)
 			add_published(&l, "skywork-prm", (enum veto_weight_format)f, widths[i]);
 			add_published(&l, "reasoneval", (enum veto_weight_format)f, widths[i]);
 			add_published(&l, "token-prm", (enum veto_weight_format)f, widths[i]);
+			add_published(&l, "probe", (enum veto_weight_format)f, widths[i]);
+			add_published(&l, "coderl", (enum veto_weight_format)f, widths[i]);
+			if (widths[i] <= 576) {
+				add_published(&l, "qwen-prm", (enum veto_weight_format)f, widths[i]);
+				add_published(&l, "sprm", (enum veto_weight_format)f, widths[i]);
+			}
 		}
 		check(&l, "published heads");
 		hidden_launch_free(&l);
@@ -214,13 +187,27 @@ static void published_heads_score_as_the_reference_says(void **state)
 static void any_integers_score_as_the_reference_says(void **state)
 {
 	(void)state;
-	for (int turn = 0; turn < 60; turn++) {
+	for (int turn = 0; turn < 200; turn++) {
 		struct hidden_launch l = hidden_launch_new(turn % 2 ? 0xff : 0x5a);
 
 		for (int i = 0; i < 4; i++)
 			add_made(&l, turn % 4 == 0 ? 64 : 1 + dice_below(&dice, 64), widths[dice_below(&dice, 9)],
-				(enum veto_weight_format)dice_below(&dice, 2), turn % 2);
+				any_weights(), turn % 2);
 		check(&l, "any integers");
+		hidden_launch_free(&l);
+	}
+}
+
+static void layers_follow_each_other(void **state)
+{
+	(void)state;
+	for (int turn = 0; turn < 100; turn++) {
+		struct hidden_launch l = hidden_launch_new(turn % 2 ? 0xff : 0x5a);
+
+		for (int i = 0; i < 3; i++)
+			add_deep(&l, turn % 10 ? widths[dice_below(&dice, 9)] : 1 + dice_below(&dice, 300),
+				1 + dice_below(&dice, 64), widths[dice_below(&dice, 9)], turn % 3 == 0);
+		check(&l, "layers");
 		hidden_launch_free(&l);
 	}
 }
@@ -247,7 +234,7 @@ static void distances_come_with_their_squares(void **state)
 		if (widths[i] >= 31)
 			add_published(&l, "subspace", VETO_INT16, widths[i]);
 		for (int turn = 0; turn < 2; turn++) {
-			struct made *m = made_new(1 + dice_below(&dice, 32), widths[i], VETO_INT16, turn);
+			struct made *m = made_new(1 + dice_below(&dice, 32), widths[i], VETO_INT16, turn, &dice);
 
 			m->head.output = HEAD_DISTANCE;
 			add(&l, &m->head, any_format(), STATES_MAX, -1);
@@ -267,6 +254,8 @@ static void the_widest_states_score_as_the_reference_says(void **state)
 	add_made(&l, 64, 3584, VETO_INT8, false);
 	add_made(&l, 3, VETO_STATE_MAX, VETO_INT16, false);
 	add_made(&l, 3, VETO_STATE_MAX, VETO_INT8, false);
+	add_deep(&l, VETO_STATE_MAX, 2, 33, false);
+	add_deep(&l, 16, 64, VETO_STATE_MAX, false);
 	add_table(&l, 9, 3584, true);
 	add_table(&l, 9, VETO_STATE_MAX, true);
 	add_table(&l, 9, VETO_STATE_MAX, false);
@@ -283,7 +272,8 @@ static void the_largest_sums_do_not_overflow(void **state)
 	(void)state;
 	for (size_t k = 0; k < 2; k++)
 		for (int f = VETO_INT8; f <= VETO_INT16; f++) {
-			struct made *m = made_new(2, VETO_STATE_MAX, (enum veto_weight_format)f, false);
+			struct made *m = made_new(2, VETO_STATE_MAX, (enum veto_weight_format)f, false, &dice);
+			struct veto_weight_scale *scale;
 
 			for (uint32_t i = 0; i < 2 * VETO_STATE_MAX; i++)
 				if (f == VETO_INT8)
@@ -291,8 +281,9 @@ static void the_largest_sums_do_not_overflow(void **state)
 				else
 					((int16_t *)(uintptr_t)m->head.layer[0].weight)[i] =
 						(int16_t)(signs[k] * 32767);
-			m->scale[0] = (struct veto_weight_scale){0xffff, 44, INT_MAX};
-			m->scale[1] = (struct veto_weight_scale){0xffff, 26, INT_MIN};
+			scale = (struct veto_weight_scale *)(uintptr_t)m->head.layer[0].scale;
+			scale[0] = (struct veto_weight_scale){0xffff, 44, INT_MAX};
+			scale[1] = (struct veto_weight_scale){0xffff, 26, INT_MIN};
 			for (int part = 0; part <= f; part++) {
 				const struct hidden_place place = (m->head.output = part ? HEAD_DISTANCE : HEAD_RAW,
 					hidden_launch_load(&l, &m->head));
@@ -317,61 +308,73 @@ static void the_largest_sums_do_not_overflow(void **state)
 
 /* --- The trailer --- */
 
-static void spoil_offset(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->state_offset++, (void)m; }
-static void spoil_meta(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->meta_offset += 32, (void)m; }
-static void spoil_weights(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->weight_offset |= 1, (void)m; }
-static void no_cols(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->cols = 0, (void)m; }
-static void many_cols(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->cols = VETO_STATE_MAX + 1, (void)m; }
-static void no_format(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->format = 3, (void)m; }
-static void no_op(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 0, (void)m; }
-static void odd_op(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 4, (void)m; }
-static void batch_of_table(struct veto_hidden_job *j, struct veto_hidden_meta *m) { j->op = 2, (void)m; }
-static void no_layer(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->layers = 0, (void)j; }
-static void two_layers(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->layers = 2, (void)j; }
-static void no_rows(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->rows[0] = 0, (void)j; }
-static void many_rows(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->rows[0] = 65, (void)j; }
-static void odd_weights(struct veto_hidden_job *j, struct veto_hidden_meta *m) { m->weights[0] = 2, (void)j; }
-static void short_distance(struct veto_hidden_job *j, struct veto_hidden_meta *m)
+/* A word of the third job of four, or of its head's meta; the head's, if it has one, has 3 rows of int16, and 40 columns. */
+static void check_bad(struct veto_head *head, bool is_meta, uint32_t word, uint32_t value)
 {
-	(void)j;
-	m->is_distance = 1;
-	m->weights[0] = VETO_INT8;
+	struct hidden_launch l = hidden_launch_new(0);
+	struct made *good = made_new(3, 40, VETO_INT16, false, &dice);
+	struct veto_trailer trailer;
+	uint64_t meta;
+
+	add(&l, &good->head, VETO_BF16, 3, -1);
+	add(&l, &good->head, VETO_FP32, 1, -1);
+	meta = l.meta.used;
+	add(&l, head, VETO_FP16, 1, -1);
+	memcpy((is_meta ? l.meta.at + meta : l.jobs.at + l.jobs.used - sizeof(struct veto_hidden_job)) +
+			4 * (size_t)word,
+		&value, 4);
+	hidden_launch_move(&l, (int)MIN(hidden_launch_last(&l)->states, VETO_STATES_MAX) - 1);
+	add(&l, &good->head, VETO_FP16, 3, -1);
+	trailer = run(&l, &steady);
+	if (trailer.error != VETO_KERNEL_BAD_JOB || trailer.rows_done != 2)
+		fail_msg("%s word %u is %u: error %u behind %u jobs", is_meta ? "meta's" : "the job's", word, value,
+			trailer.error, trailer.rows_done);
+	hidden_launch_assert(&l, 4, "before a bad job");
+	for (size_t at = 4 * sizeof(*l.want); at < l.results.used - sizeof(trailer); at++)
+		assert_int_equal(l.results.at[at], 0x77);
+	made_free(good);
+	hidden_launch_free(&l);
 }
 
 static void a_bad_job_ends_the_launch_and_leaves_the_results_before(void **state)
 {
-	void (*const spoil[])(struct veto_hidden_job * j, struct veto_hidden_meta * m) = {spoil_offset, spoil_meta,
-		spoil_weights, no_cols, many_cols, no_format, no_op, odd_op, batch_of_table, no_layer, two_layers,
-		no_rows, many_rows, odd_weights, short_distance};
+	static const struct {
+		uint32_t word, value;
+	} job[] = {{0, 1}, {0, 32}, {1, 64}, {2, 0}, {2, VETO_STATE_MAX + 1}, {2, UINT32_MAX}, {3, 3}, {3, 4}, {4, 0},
+		{4, 4}, {7, 0}, {7, VETO_STATES_MAX + 1}, {7, UINT32_MAX}, {8, 8}, {9, 64}, {10, 32}, {11, 64}},
+	  table[] = {{7, 2}, {7, 0}, {7, VETO_STATES_MAX}},
+	  one[] = {{0, 0}, {0, 2}, {0, 3}, {1, 0}, {1, VETO_HEAD_OUTPUTS_MAX + 1}, {1, UINT32_MAX}, {3, 2}, {5, 2}},
+	  two[] = {{1, 0}, {1, VETO_STATE_MAX + 1}, {2, 0}, {2, VETO_HEAD_OUTPUTS_MAX + 1}, {3, 2}, {4, 2}, {5, 1}},
+	  distance[] = {{0, 2}, {1, VETO_DISTANCE_ROWS_MAX + 1}, {3, VETO_INT8}, {5, 2}};
+	struct veto_head *long_table = table_new(9, 40, true, 1), *short_table = table_new(9, 40, false, 1);
+	struct made *head = made_new(3, 40, VETO_INT16, false, &dice),
+		    *deep = made_new(3, 40, VETO_INT16, false, &dice);
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(spoil) / sizeof(*spoil); i++) {
-		struct hidden_launch l = hidden_launch_new(0);
-		struct made *m = made_new(3, 40, VETO_INT16, false);
-		struct veto_trailer trailer;
-		uint64_t meta;
-
-		add(&l, &m->head, VETO_BF16, 3, -1);
-		add(&l, &m->head, VETO_FP32, 1, -1);
-		meta = l.meta.used;
-		add(&l, &m->head, VETO_FP16, 2, -1);
-		spoil[i](hidden_launch_last(&l), (struct veto_hidden_meta *)(void *)(l.meta.at + meta));
-		add(&l, &m->head, VETO_FP16, 3, -1);
-		trailer = run(&l, &steady);
-		assert_int_equal(trailer.error, VETO_KERNEL_BAD_JOB);
-		assert_int_equal(trailer.rows_done, 2);
-		hidden_launch_assert(&l, 4, "before a bad job");
-		for (size_t at = 4 * sizeof(*l.want); at < l.results.used - sizeof(trailer); at++)
-			assert_int_equal(l.results.at[at], 0x77);
-		made_free(m);
-		hidden_launch_free(&l);
+	made_add(deep, 2, VETO_INT16, &dice);
+	for (size_t i = 0; i < sizeof(job) / sizeof(*job); i++)
+		check_bad(i % 2 ? &head->head : long_table, false, job[i].word, job[i].value);
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		check_bad(long_table, false, table[i].word, table[i].value);
+		check_bad(short_table, false, table[i].word, table[i].value);
 	}
+	for (size_t i = 0; i < sizeof(one) / sizeof(*one); i++)
+		check_bad(&head->head, true, one[i].word, one[i].value);
+	for (size_t i = 0; i < sizeof(two) / sizeof(*two); i++)
+		check_bad(&deep->head, true, two[i].word, two[i].value);
+	head->head.output = HEAD_DISTANCE;
+	for (size_t i = 0; i < sizeof(distance) / sizeof(*distance); i++)
+		check_bad(&head->head, true, distance[i].word, distance[i].value);
+	veto_head_close(long_table);
+	veto_head_close(short_table);
+	made_free(head);
+	made_free(deep);
 }
 
 static struct hidden_launch two_jobs(uint32_t cols)
 {
 	struct hidden_launch l = hidden_launch_new(0);
-	struct made *m = made_new(9, cols, VETO_INT16, false);
+	struct made *m = made_new(9, cols, VETO_INT16, false, &dice);
 
 	add(&l, &m->head, VETO_FP32, 2, STATE_NORMAL);
 	add(&l, &m->head, VETO_FP32, 1, STATE_NORMAL);
@@ -413,7 +416,7 @@ static uint64_t cycles(
 	uint32_t rows, uint32_t cols, enum veto_weight_format weights, enum veto_format format, uint32_t states)
 {
 	struct hidden_launch l = hidden_launch_new(0);
-	struct made *m = made_new(rows, cols, weights, false);
+	struct made *m = made_new(rows, cols, weights, false, &dice);
 	struct veto_trailer trailer;
 
 	add(&l, &m->head, format, states, STATE_NORMAL);
@@ -447,34 +450,12 @@ static void weights_take_little_more_than_their_beats(void **state)
 	}
 }
 
-static void registers_are_where_the_description_has_them(void **state)
-{
-	enum { FIRST = 0x10, END = 0x100 };
-	static struct kernels k;
-	uint32_t expected[END / 4] = {0};
-	struct rtl *one = rtl_new(RTL_VETO_SCORE_HIDDEN, NULL);
-
-	(void)state;
-	assert_non_null(one);
-	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
-	for (uint32_t i = 0; i < k.kernel[1].arguments; i++) {
-		const struct kernel_argument *a = &k.kernel[1].argument[i];
-
-		for (uint32_t at = a->offset; at < a->offset + (a->is_buffer ? 8 : 4); at += 4)
-			expected[at / 4] = ~at;
-	}
-	for (uint32_t at = FIRST; at < END; at += 4)
-		rtl_write(one, at, ~at);
-	for (uint32_t at = FIRST; at < END; at += 4)
-		assert_int_equal(rtl_read(one, at), expected[at / 4]);
-	rtl_free(one);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_heads_score_as_the_reference_says),
 		cmocka_unit_test(any_integers_score_as_the_reference_says),
+		cmocka_unit_test(layers_follow_each_other),
 		cmocka_unit_test(tables_score_as_the_reference_says),
 		cmocka_unit_test(distances_come_with_their_squares),
 		cmocka_unit_test(the_widest_states_score_as_the_reference_says),
@@ -483,7 +464,6 @@ int main(void)
 		cmocka_unit_test(an_error_of_the_memory_ends_in_the_trailer),
 		cmocka_unit_test(a_launch_of_too_many_jobs_is_refused),
 		cmocka_unit_test(weights_take_little_more_than_their_beats),
-		cmocka_unit_test(registers_are_where_the_description_has_them),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

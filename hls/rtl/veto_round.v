@@ -17,7 +17,7 @@ module veto_round (
 		shifted <= {magnitude, 100'd0} >> by;
 		is_negative <= v[61];
 		is_zero <= magnitude == 0 || is_tiny;
-		is_limited <= magnitude != 0 && is_huge;
+		is_limited <= is_huge;
 	end
 
 	reg [40:0] whole;

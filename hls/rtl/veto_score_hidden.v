@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RTL twin of the kernel veto_score_hidden, with one port of weights: the same contract (veto_hw.h) and the same
-// results, written apart from it, for tables and for heads of one layer; one of two layers is a bad job here.
+// results, written apart from it.
 //
 // Weights flow through at a beat of 512 bits a clock, a row behind the other, while the next state of the job is read.  The
 // states of a batch are multiplied one after the other.  Reset: at least 32 clocks.
@@ -113,8 +113,8 @@ module veto_score_hidden (
 		.rready(s_axi_control_rready), .interrupt(interrupt), .start(start), .done(done),
 		.buffers({weights, meta, results, jobs, states}), .count(count));
 
-	localparam [3:0] IDLE = 0, JOB = 1, META = 2, CHECK = 3, SCALES = 4, STATE = 5, ROWS = 6, RESULT = 7, TRAILER = 8,
-		ANSWERS = 9;
+	localparam [3:0] IDLE = 0, JOB = 1, META = 2, CHECK = 3, STATE = 4, ROWS = 5, BETWEEN = 6, SECOND = 7, RESULT = 8,
+		TRAILER = 9, ANSWERS = 10;
 	reg [3:0] phase;
 	reg [31:0] error, jobs_taken, jobs_done;
 
@@ -137,9 +137,10 @@ module veto_score_hidden (
 	wire is_table = has_lo || op == `VETO_HIDDEN_TABLE16;
 	wire is_placed = state_offset[5:0] == 0 && state_offset[63:38] == 0 && meta_offset[5:0] == 0 &&
 		meta_offset[63:38] == 0 && weight_offset[5:0] == 0 && weight_offset[63:38] == 0;
-	wire has_batch = batch != 0 && batch <= `VETO_STATES_MAX;
+	wire has_batch = batch <= `VETO_STATES_MAX;
+	wire [4:0] places = has_batch ? batch[4:0] : 5'd16; // of results, done or not
 	wire is_good = is_placed && cols != 0 && cols <= `VETO_STATE_MAX && format <= {30'd0, `VETO_KERNEL_BF16} &&
-		((is_head && has_batch) || (is_table && batch == 1));
+		((is_head && has_batch && batch != 0) || (is_table && batch == 1));
 	wire job_ends;
 	always @(posedge clk) begin
 		if (!job_valid) begin
@@ -162,80 +163,74 @@ module veto_score_hidden (
 			job_valid <= 0;
 	end
 
-	// --- Of the rows: a beat on the head, then scales, eight a beat; or the beat that has the token's ---
-	reg wants_meta;
-	reg [63:0] meta_address;
-	reg [3:0] meta_beats, scales_left;
-	reg [511:0] scales [0:7];
-	reg [31:0] layers, rows, row_format, is_distance;
-	wire takes_meta;
-	wire meta_comes = m_axi_meta_rvalid && m_axi_meta_rready;
-	assign m_axi_meta_rready = phase == META || phase == SCALES;
-	veto_reader #(.OUTSTANDING(2)) meta_reader (.clk(clk), .rst_n(rst_n), .run_valid(wants_meta),
-		.run_ready(takes_meta), .run_address(meta_address), .run_beats({11'd0, meta_beats}),
+	// --- Of the rows: a beat on the head, then scales, for each state again; or the beat that has the token's ---
+	reg [31:0] layers, rows, second_rows, row_format, second_format, is_distance;
+	wire asks_meta, meta_comes, has_scales, claims_scales, frees_scales;
+	wire [63:0] meta_address = meta + meta_offset + (is_table ? {29'd0, token[31:3], 6'd0} : 64'd0);
+	wire [511:0] scale_beat;
+	wire [14:0] rows_up = rows[14:0] + 15'd7;
+	wire [6:0] second_rows_up = second_rows[6:0] + 7'd7;
+	wire has_second = is_head && layers == 2;
+	wire begins;
+	veto_scales scales (.clk(clk), .rst_n(rst_n), .clears(phase == JOB), .asks(asks_meta || (begins && is_head)),
+		.ask_address(asks_meta ? meta_address : meta_address + 64),
+		.ask_beats(asks_meta ? 12'd1 : rows_up[14:3] + (has_second ? {8'd0, second_rows_up[6:3]} : 12'd0)),
+		.ask_times(asks_meta ? 5'd1 : batch[4:0]), .comes(meta_comes), .keeps(phase != META || is_table),
+		.has_more(has_scales), .claims(claims_scales), .oldest(scale_beat), .frees(frees_scales),
 		.araddr(m_axi_meta_araddr), .arlen(m_axi_meta_arlen), .arsize(m_axi_meta_arsize),
 		.arburst(m_axi_meta_arburst), .arvalid(m_axi_meta_arvalid), .arready(m_axi_meta_arready),
-		.burst_ends(meta_comes && m_axi_meta_rlast));
-	wire is_wide = is_table || row_format == {31'd0, `VETO_INT16};
-	wire is_head_good = layers == 1 && rows != 0 && rows <= `VETO_HEAD_OUTPUTS_MAX &&
-		(row_format == {31'd0, `VETO_INT16} || (row_format == {31'd0, `VETO_INT8} && is_distance == 0)) &&
-		is_distance <= 1;
-	wire is_subspace = is_head && is_distance[0];
-	wire [6:0] outputs = is_table ? 7'd1 : rows[6:0];
-	wire [6:0] outputs_up = rows[6:0] + 7'd7;
-	wire [3:0] scale_beats = outputs_up[6:3];
-	wire begins = phase == CHECK && error == 0 && (is_table || is_head_good);
-	always @(posedge clk) begin
-		if (phase == JOB) begin
-			wants_meta <= job_valid && error == 0 && !job_failed && is_good;
-			meta_address <= meta + meta_offset + (is_table ? {29'd0, token[31:3], 6'd0} : 64'd0);
-			meta_beats <= 1;
-		end else if (begins && is_head) begin
-			wants_meta <= 1;
-			meta_address <= meta_address + 64;
-			meta_beats <= scale_beats;
-		end else if (takes_meta) begin
-			wants_meta <= 0;
-		end
-		if (begins)
-			scales_left <= scale_beats;
-		if (meta_comes) begin
-			scales[phase == META ? 3'd0 : scale_beats[2:0] - scales_left[2:0]] <= m_axi_meta_rdata;
-			scales_left <= scales_left - 1;
-		end
-		if (meta_comes && phase == META) begin
+		.rdata(m_axi_meta_rdata), .rvalid(m_axi_meta_rvalid), .rready(m_axi_meta_rready),
+		.rlast(m_axi_meta_rlast));
+	always @(posedge clk)
+		if (phase == META && meta_comes) begin
 			layers <= m_axi_meta_rdata[31:0];
 			rows <= m_axi_meta_rdata[63:32];
+			second_rows <= m_axi_meta_rdata[95:64];
 			row_format <= m_axi_meta_rdata[127:96];
+			second_format <= m_axi_meta_rdata[159:128];
 			is_distance <= m_axi_meta_rdata[191:160];
 		end
-		if (!rst_n)
-			wants_meta <= 0;
-	end
+	wire is_subspace = is_head && is_distance[0];
+	wire are_rows_good = rows != 0 && rows <= (has_second ? `VETO_STATE_MAX : `VETO_HEAD_OUTPUTS_MAX) &&
+		row_format <= {31'd0, `VETO_INT16};
+	wire is_second_good = second_rows != 0 && second_rows <= `VETO_HEAD_OUTPUTS_MAX &&
+		second_format <= {31'd0, `VETO_INT16};
+	wire is_distance_good = is_distance == 0 ||
+		(is_distance == 1 && layers == 1 && row_format == {31'd0, `VETO_INT16} &&
+		rows <= `VETO_DISTANCE_ROWS_MAX);
+	wire is_head_good = (layers == 1 || (layers == 2 && is_second_good)) && are_rows_good && is_distance_good;
+	assign begins = phase == CHECK && error == 0 && (is_table || is_head_good);
 
 	// --- States ---
 	wire states_ready, is_held;
 	wire [7:0] emax, word;
 	wire [64*24-1:0] q;
-	wire drops;
+	wire drops, rewrites;
+	wire [9:0] rewrite_number;
+	wire [16*24-1:0] rewrite_q;
 	veto_state state (.clk(clk), .rst_n(rst_n), .job_valid(begins), .job_ready(states_ready),
 		.job_address(states + state_offset), .job_cols(cols[14:0]), .job_format(format[1:0]),
 		.job_states(batch[4:0]), .is_long(is_table), .is_held(is_held), .emax(emax), .word(word), .q(q),
-		.drops(drops), .araddr(m_axi_states_araddr), .arlen(m_axi_states_arlen), .arsize(m_axi_states_arsize),
+		.drops(drops), .holds(phase == BETWEEN), .rewrites(rewrites), .rewrite_number(rewrite_number),
+		.rewrite_q(rewrite_q), .araddr(m_axi_states_araddr), .arlen(m_axi_states_arlen), .arsize(m_axi_states_arsize),
 		.arburst(m_axi_states_arburst), .arvalid(m_axi_states_arvalid), .arready(m_axi_states_arready),
 		.rdata(m_axi_states_rdata), .rvalid(m_axi_states_rvalid), .rready(m_axi_states_rready),
 		.rlast(m_axi_states_rlast));
 
 	// --- Weights: each state reads those of its job from the first on ---
-	wire [14:0] narrow_up = cols[14:0] + 15'd63;
-	wire [14:0] wide_up = cols[14:0] + 15'd31;
-	wire [9:0] row_beats = (is_wide ? wide_up[14:5] : {1'b0, narrow_up[14:6]}) +
+	// Rounded up to beats: the columns of the first layer, or of a table, and those of the second.
+	wire [14:0] narrow_up = cols[14:0] + 15'd63, wide_up = cols[14:0] + 15'd31;
+	wire [14:0] second_narrow_up = rows[14:0] + 15'd63, second_wide_up = rows[14:0] + 15'd31;
+	wire is_first_wide = is_table || row_format[0] == `VETO_INT16;
+	wire [9:0] row_beats = (is_first_wide ? wide_up[14:5] : {1'b0, narrow_up[14:6]}) +
 		(has_lo ? {1'b0, narrow_up[14:6]} : 10'd0);
+	wire [9:0] second_row_beats = second_format[0] == `VETO_INT16 ? second_wide_up[14:5] :
+		{1'b0, second_narrow_up[14:6]};
 	reg [4:0] runs; // left to be asked for
-	reg [15:0] run_beats;
+	reg [23:0] run_beats;
 	reg [63:0] run_address;
 	wire takes_run;
-	veto_reader #(.WIDTH(16)) weight_reader (.clk(clk), .rst_n(rst_n), .run_valid(runs != 0), .run_ready(takes_run),
+	veto_reader #(.WIDTH(24)) weight_reader (.clk(clk), .rst_n(rst_n), .run_valid(runs != 0), .run_ready(takes_run),
 		.run_address(run_address), .run_beats(run_beats), .araddr(m_axi_weights_0_araddr),
 		.arlen(m_axi_weights_0_arlen), .arsize(m_axi_weights_0_arsize), .arburst(m_axi_weights_0_arburst),
 		.arvalid(m_axi_weights_0_arvalid), .arready(m_axi_weights_0_arready),
@@ -243,7 +238,8 @@ module veto_score_hidden (
 	always @(posedge clk) begin
 		if (begins) begin
 			runs <= batch[4:0];
-			run_beats <= {9'd0, outputs} * {6'd0, row_beats};
+			run_beats <= is_table ? {14'd0, row_beats} : {9'd0, rows[14:0]} * {14'd0, row_beats} +
+				(has_second ? {17'd0, second_rows[6:0]} * {14'd0, second_row_beats} : 24'd0);
 			run_address <= weights + weight_offset +
 				(is_table ? {{22'd0, {32'd0, token[31:0]} * {54'd0, row_beats}}[57:0], 6'd0} : 64'd0);
 		end else if (runs != 0 && takes_run) begin
@@ -254,32 +250,39 @@ module veto_score_hidden (
 	end
 
 	// --- Rows: of a distance first the state itself, whose sum is that of its squares ---
+	reg in_second; // layer
+	wire is_wide = in_second ? second_format[0] == `VETO_INT16 : is_first_wide;
+	wire [14:0] layer_cols = in_second ? rows[14:0] : cols[14:0];
+	wire [14:0] layer_rows = is_table ? 15'd1 : in_second ? {8'd0, second_rows[6:0]} : rows[14:0];
 	reg is_walking, on_self, on_lo, on_first;
-	reg [6:0] rows_left;
+	reg [14:0] row;
 	reg [14:0] left; // of the row
 	reg [8:0] beat; // of the row
+	wire begins_rows = phase == STATE || phase == SECOND;
 	wire is_narrow = !on_self && (on_lo || !is_wide);
 	wire [14:0] lanes = is_narrow ? 15'd64 : 15'd32;
 	wire plane_ends = left <= lanes;
 	wire row_ends = plane_ends && !(has_lo && !on_lo);
-	wire takes = is_walking && (on_self || m_axi_weights_0_rvalid);
-	assign m_axi_weights_0_rready = is_walking && !on_self;
+	wire needs_scales = on_first && row[2:0] == 0 && !on_self;
+	wire takes = is_walking && (on_self || (m_axi_weights_0_rvalid && m_axi_weights_0_rready));
+	assign m_axi_weights_0_rready = is_walking && !on_self && (!needs_scales || has_scales);
+	assign claims_scales = takes && needs_scales;
 	assign word = is_narrow ? beat[7:0] : beat[8:1];
 
 	reg valid1, starts1, ends1, narrow1, signed1, high1, self1, upper1;
 	reg [6:0] lanes1;
 	reg [511:0] data1;
 	always @(posedge clk) begin
-		if (phase == STATE) begin
-			is_walking <= is_held;
+		if (begins_rows) begin
+			is_walking <= phase == SECOND || is_held;
 			on_self <= is_subspace;
 			on_lo <= 0;
 			on_first <= 1;
-			rows_left <= outputs;
-			left <= cols[14:0];
+			row <= 0;
+			left <= layer_cols;
 			beat <= 0;
 		end else if (takes) begin
-			left <= plane_ends ? cols[14:0] : left - lanes;
+			left <= plane_ends ? layer_cols : left - lanes;
 			beat <= plane_ends ? 0 : beat + 1;
 			on_first <= row_ends;
 			if (plane_ends) begin
@@ -287,8 +290,8 @@ module veto_score_hidden (
 				on_lo <= has_lo && !on_lo;
 			end
 			if (row_ends && !on_self) begin
-				rows_left <= rows_left - 1;
-				is_walking <= rows_left != 1;
+				row <= row + 1;
+				is_walking <= row + 1 != layer_rows;
 			end
 		end
 		valid1 <= takes;
@@ -316,12 +319,14 @@ module veto_score_hidden (
 	localparam END = 5; // clocks of veto_row_end
 	reg needs_squares;
 	reg [63:0] squares;
-	reg [6:0] rows_ended, rows_known;
+	reg [14:0] rows_ended, rows_known;
 	reg [END:1] end_valid;
-	wire [5:0] scale_at = is_table ? {3'd0, token[2:0]} : rows_ended[5:0];
-	wire [511:0] scale_beat = scales[scale_at[5:3]];
-	wire [63:0] scale = scale_beat[64*scale_at[2:0]+:64];
-	wire signed [17:0] exponent = {10'd0, emax}; // 127 above the state's
+	wire [2:0] scale_at = is_table ? token[2:0] : rows_ended[2:0];
+	wire [63:0] scale = scale_beat[64*scale_at+:64];
+	wire row_counts = row_valid && !needs_squares;
+	assign frees_scales = row_counts && (rows_ended[2:0] == 3'd7 || rows_ended + 1 == layer_rows);
+	wire [4:0] between_log2;
+	wire signed [17:0] exponent = in_second ? 18'sd111 + {13'd0, between_log2} : {10'd0, emax}; // 127 above E
 	wire signed [17:0] scale_shift = {{2{scale[31]}}, scale[31:16]};
 	wire signed [17:0] scale_f = {{2{scale[15]}}, scale[15:0]};
 	wire signed [31:0] z;
@@ -331,9 +336,11 @@ module veto_score_hidden (
 		.addend({{2{scale[63]}}, scale[63:32]} - (is_table ? {{2{offset_q20[31]}}, offset_q20} : 34'd0)),
 		.is_part(is_subspace), .z(z));
 
+	wire z_valid = end_valid[END];
+	wire goes_between = has_second && !in_second;
 	reg [511:0] outputs_known [0:3];
 	always @(posedge clk) begin
-		if (phase == STATE) begin
+		if (begins_rows) begin
 			needs_squares <= is_subspace;
 			rows_ended <= 0;
 			rows_known <= 0;
@@ -344,14 +351,21 @@ module veto_score_hidden (
 			else
 				rows_ended <= rows_ended + 1;
 		end
-		end_valid <= {end_valid[END-1:1], row_valid && !needs_squares};
-		if (end_valid[END]) begin
-			outputs_known[rows_known[5:4]][32*rows_known[3:0]+:32] <= z;
+		end_valid <= {end_valid[END-1:1], row_counts};
+		if (z_valid) begin
+			if (!goes_between)
+				outputs_known[rows_known[5:4]][32*rows_known[3:0]+:32] <= z;
 			rows_known <= rows_known + 1;
 		end
 		if (!rst_n)
 			end_valid <= 0;
 	end
+
+	wire between_done;
+	wire are_rows_known = phase == ROWS && rows_known == layer_rows;
+	veto_between between (.clk(clk), .rst_n(rst_n), .clears(phase == STATE), .z_valid(z_valid && goes_between), .z(z),
+		.starts(are_rows_known && goes_between), .is_done(between_done), .log2(between_log2), .q_valid(rewrites),
+		.q_number(rewrite_number), .q(rewrite_q));
 
 	// --- Results ---
 	reg [4:0] states_left;
@@ -364,8 +378,8 @@ module veto_score_hidden (
 	genvar g;
 	generate
 		for (g = 0; g < 16; g = g + 1) begin : out
-			wire [6:0] row = {1'b0, quarter, 4'd0} + g;
-			assign quarter_out[32*g+:32] = is_head && !is_bad && row < outputs ? quarter_known[32*g+:32] : 0;
+			wire [14:0] output_row = {9'd0, quarter, 4'd0} + g;
+			assign quarter_out[32*g+:32] = is_head && !is_bad && output_row < layer_rows ? quarter_known[32*g+:32] : 0;
 		end
 	endgenerate
 	wire has_distance = is_subspace && !is_bad;
@@ -392,6 +406,7 @@ module veto_score_hidden (
 	wire is_skipped = phase == JOB && job_valid && error != 0;
 	wire job_done = result_ends && states_left == 1;
 	assign job_ends = is_skipped || job_done;
+	assign asks_meta = phase == JOB && job_valid && error == 0 && !job_failed && is_good;
 	wire has_read_failed = (meta_comes && m_axi_meta_rresp != 0) ||
 		(m_axi_states_rvalid && m_axi_states_rready && m_axi_states_rresp != 0) ||
 		(m_axi_weights_0_rvalid && m_axi_weights_0_rready && m_axi_weights_0_rresp != 0);
@@ -412,8 +427,7 @@ module veto_score_hidden (
 				address <= results;
 			end
 			JOB: if (is_skipped)
-				// The results of jobs that are not done have their place all the same.
-				address <= address + (has_batch ? {51'd0, batch[4:0], 8'd0} + {53'd0, batch[4:0], 6'd0} : 64'd320);
+				address <= address + {51'd0, places, 8'd0} + {53'd0, places, 6'd0};
 			else if (job_valid && job_failed)
 				error <= `VETO_KERNEL_BAD_BUS;
 			else if (job_valid && !is_good)
@@ -426,21 +440,26 @@ module veto_score_hidden (
 				phase <= CHECK;
 			CHECK: begin
 				states_left <= batch[4:0];
-				phase <= !begins ? JOB : is_head ? SCALES : STATE;
+				phase <= begins ? STATE : JOB;
+				in_second <= 0;
 				if (!begins && error == 0)
 					error <= `VETO_KERNEL_BAD_JOB;
 			end
-			SCALES: if (meta_comes && scales_left == 1)
-				phase <= STATE;
 			STATE: if (is_held)
 				phase <= ROWS;
-			ROWS: if (rows_known == outputs)
-				phase <= RESULT;
+			ROWS: if (are_rows_known)
+				phase <= goes_between ? BETWEEN : RESULT;
+			BETWEEN: if (between_done) begin
+				in_second <= 1;
+				phase <= SECOND;
+			end
+			SECOND: phase <= ROWS;
 			RESULT: if (writer_ready) begin
 				part <= result_ends ? 0 : part + 1;
 				address <= address + 64;
 				if (result_ends) begin
 					states_left <= states_left - 1;
+					in_second <= 0;
 					phase <= job_done ? JOB : STATE;
 				end
 				if (job_done && error == 0)
@@ -467,5 +486,6 @@ module veto_score_hidden (
 			done <= 0;
 		end
 	end
-	wire unused = &{1'b0, m_axi_jobs_rdata[511:416], states_ready, narrow_up[5:0], wide_up[4:0], outputs_up[2:0]};
+	wire unused = &{1'b0, m_axi_jobs_rdata[511:416], states_ready, narrow_up[5:0], wide_up[4:0],
+		second_narrow_up[5:0], second_wide_up[4:0], rows_up[2:0], second_rows_up[2:0]};
 endmodule

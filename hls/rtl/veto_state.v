@@ -22,6 +22,11 @@ module veto_state (
 	input wire [7:0] word,
 	output reg [64*24-1:0] q,
 	input wire drops,
+	// Other integers for it, 16 at a time; meanwhile, and from 8 clocks before, reading holds.
+	input wire holds,
+	input wire rewrites,
+	input wire [9:0] rewrite_number, // which 16
+	input wire [16*24-1:0] rewrite_q,
 	// The port.
 	output wire [63:0] araddr,
 	output wire [7:0] arlen,
@@ -92,9 +97,10 @@ module veto_state (
 	wire [13:0] number;
 	wire [31:0] is_there;
 	wire [32*32-1:0] bits;
-	wire unused_ends_chunk;
+	wire unused_ends_chunk, feed_takes;
+	assign rready = feed_takes && !holds;
 	veto_feed #(.PAUSE(PAUSE)) feed (.clk(clk), .rst_n(rst_n), .row_valid(feeds), .row_ready(feed_ready),
-		.row_format(job_format), .row_vocab({4'd0, job_cols}), .rdata(rdata), .rvalid(rvalid), .rready(rready),
+		.row_format(job_format), .row_vocab({4'd0, job_cols}), .rdata(rdata), .rvalid(rvalid && !holds), .rready(feed_takes),
 		.is_valid(beat_valid), .ends_chunk(unused_ends_chunk), .ends_row(beat_ends), .is_wide(beat_is_wide),
 		.number(number), .is_there(is_there), .bits(bits));
 	wire unused = &{1'b0, unused_ends_chunk, number[13:10], ceiling[3:0]};
@@ -154,12 +160,14 @@ module veto_state (
 		for (g = 0; g < 4; g = g + 1) begin : quarter
 			localparam [1:0] NUMBER = g;
 			reg [16*24-1:0] memory [0:511]; // a bank, and a word of it
-			wire writes = write_valid[QUANTISE] &&
+			wire writes = rewrites ? rewrite_number[1:0] == NUMBER : write_valid[QUANTISE] &&
 				(write_is_wide[QUANTISE] ? at[1:0] == NUMBER : at[0] == NUMBER[1]);
 			always @(posedge clk) begin
 				if (writes)
-					memory[{at_write, write_word}] <= g % 2 != 0 && !write_is_wide[QUANTISE] ?
-						integers[32*24-1:16*24] : integers[16*24-1:0];
+					memory[rewrites ? {at_read, rewrite_number[9:2]} : {at_write, write_word}] <=
+						rewrites ? rewrite_q :
+						g % 2 != 0 && !write_is_wide[QUANTISE] ? integers[32*24-1:16*24] :
+						integers[16*24-1:0];
 				q[16*24*g+:16*24] <= memory[{at_read, word}];
 			end
 		end
