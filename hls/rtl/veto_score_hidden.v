@@ -163,7 +163,7 @@ module veto_score_hidden (
 			job_valid <= 0;
 	end
 
-	// --- Of the rows: a beat on the head, then scales, for each state again; or the beat that has the token's ---
+	// --- Of the rows: a beat on the head, then scales, for each state again; or only the beat that has the token's ---
 	reg [31:0] layers, rows, second_rows, row_format, second_format, is_distance;
 	wire asks_meta, meta_comes, has_scales, claims_scales, frees_scales;
 	wire [63:0] meta_address = meta + meta_offset + (is_table ? {29'd0, token[31:3], 6'd0} : 64'd0);
@@ -175,7 +175,7 @@ module veto_score_hidden (
 	veto_scales scales (.clk(clk), .rst_n(rst_n), .clears(phase == JOB), .asks(asks_meta || (begins && is_head)),
 		.ask_address(asks_meta ? meta_address : meta_address + 64),
 		.ask_beats(asks_meta ? 12'd1 : rows_up[14:3] + (has_second ? {8'd0, second_rows_up[6:3]} : 12'd0)),
-		.ask_times(asks_meta ? 5'd1 : batch[4:0]), .comes(meta_comes), .keeps(phase != META || is_table),
+		.ask_times(asks_meta ? 5'd1 : batch[4:0]), .comes(meta_comes), .keeps(phase != META),
 		.has_more(has_scales), .claims(claims_scales), .oldest(scale_beat), .frees(frees_scales),
 		.araddr(m_axi_meta_araddr), .arlen(m_axi_meta_arlen), .arsize(m_axi_meta_arsize),
 		.arburst(m_axi_meta_arburst), .arvalid(m_axi_meta_arvalid), .arready(m_axi_meta_arready),
@@ -199,7 +199,7 @@ module veto_score_hidden (
 		(is_distance == 1 && layers == 1 && row_format == {31'd0, `VETO_INT16} &&
 		rows <= `VETO_DISTANCE_ROWS_MAX);
 	wire is_head_good = (layers == 1 || (layers == 2 && is_second_good)) && are_rows_good && is_distance_good;
-	assign begins = phase == CHECK && error == 0 && (is_table || is_head_good);
+	assign begins = is_table ? asks_meta : phase == CHECK && error == 0 && is_head_good;
 
 	// --- States ---
 	wire states_ready, is_held;
@@ -414,6 +414,10 @@ module veto_score_hidden (
 		done <= 0;
 		if (wants_jobs && takes_jobs)
 			wants_jobs <= 0;
+		if (begins) begin
+			states_left <= batch[4:0];
+			in_second <= 0;
+		end
 		if (job_ends)
 			jobs_taken <= jobs_taken + 1;
 		case (phase)
@@ -433,15 +437,13 @@ module veto_score_hidden (
 			else if (job_valid && !is_good)
 				error <= `VETO_KERNEL_BAD_JOB;
 			else if (job_valid)
-				phase <= META;
+				phase <= is_table ? STATE : META;
 			else if (jobs_taken == count)
 				phase <= TRAILER;
 			META: if (meta_comes)
 				phase <= CHECK;
 			CHECK: begin
-				states_left <= batch[4:0];
 				phase <= begins ? STATE : JOB;
-				in_second <= 0;
 				if (!begins && error == 0)
 					error <= `VETO_KERNEL_BAD_JOB;
 			end
