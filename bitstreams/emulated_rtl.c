@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the RTL twin as a unit of an image for hardware emulation. */
+/* Runs an RTL twin as a unit of an image for hardware emulation. */
 #include "emulated_rtl.h"
-#include "veto_kernels.h"
 
 #include <string.h>
 
-const char *emulated_rtl_call(
-	struct rtl **unit, const unsigned char *registers, void *(*at)(uint64_t address, uint64_t bytes))
+const char *emulated_rtl_call(struct rtl **unit, enum rtl_kernel kernel, const unsigned char *registers,
+	void *(*at)(uint64_t address, uint64_t bytes))
 {
+	uint32_t first, last;
+
 	if (!*unit)
-		*unit = rtl_new(at);
+		*unit = rtl_new(kernel, at);
 	if (!*unit)
 		return "no memory for its simulation";
-	for (uint32_t offset = VETO_SCORE_LOGITS_ROWS_REGISTER; offset <= VETO_SCORE_LOGITS_COUNT_REGISTER;
-		offset += 4) {
+	rtl_arguments(*unit, &first, &last);
+	for (uint32_t offset = first; offset <= last; offset += 4) {
 		uint32_t value;
 
 		memcpy(&value, registers + offset, sizeof(value));

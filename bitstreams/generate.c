@@ -101,10 +101,13 @@ static void print_rtl_glue(const struct kernels *k)
 {
 	printf("/* Made from kernels.json. */\n#include \"emulated.h\"\n#include \"emulated_rtl.h\"\n\n");
 	for (uint32_t i = 0; i < k->count; i++)
-		for (uint32_t u = 0; u < k->kernel[i].units; u++)
+		for (uint32_t u = 0; u < k->kernel[i].units; u++) {
 			printf("static const char *call_%s_%u(const unsigned char *registers, void *(*at)(uint64_t, uint64_t))\n"
-			       "{\n\tstatic struct rtl *rtl;\n\n\treturn emulated_rtl_call(&rtl, registers, at);\n}\n\n",
+			       "{\n\tstatic struct rtl *rtl;\n\n\treturn emulated_rtl_call(&rtl, RTL_",
 				k->kernel[i].name, u + 1);
+			print_upper(k->kernel[i].name);
+			printf(", registers, at);\n}\n\n");
+		}
 	print_units(k, true);
 }
 
@@ -135,6 +138,17 @@ static void print_verilog(const struct kernels *k)
 	PRINT(VETO_ROW_SHIFT_MAX, 13);
 	PRINT(VETO_N_EMPTY, 32);
 	PRINT(VETO_NO_TOKEN, 32);
+	PRINT(VETO_HX1_VERSION, 32);
+	PRINT(VETO_STATE_MAX, 32);
+	PRINT(VETO_HEAD_OUTPUTS_MAX, 32);
+	PRINT(VETO_DISTANCE_ROWS_MAX, 32);
+	PRINT(VETO_STATES_MAX, 32);
+	PRINT(VETO_INT8, 1);
+	PRINT(VETO_INT16, 1);
+	PRINT(VETO_HIDDEN_HEAD, 32);
+	PRINT(VETO_HIDDEN_TABLE24, 32);
+	PRINT(VETO_HIDDEN_TABLE16, 32);
+	PRINT(VETO_HIDDEN_BAD_STATE, 32);
 	PRINT(VETO_KERNEL_CONTRACT, 32);
 	PRINT(VETO_KERNEL_MAGIC, 32);
 	PRINT(VETO_LAUNCH_ROWS_MAX, 32);

@@ -56,7 +56,7 @@ static uint64_t count_cycles(struct rtl *rtl, uint32_t vocab, uint32_t format, e
 		job[i] = (struct veto_logits_job){
 			.offset_bytes = i * bytes, .vocab = vocab, .format = format, .k = VETO_TOP_MAX};
 	}
-	broken = rtl_launch(rtl, (uintptr_t)data, (uintptr_t)job, (uintptr_t)results, rows);
+	broken = rtl_launch(rtl, (uint64_t[]){(uintptr_t)data, (uintptr_t)job, (uintptr_t)results}, rows);
 	free(data);
 	memcpy(&trailer, &results[rows * 5], sizeof(trailer));
 	if (broken || trailer.rows_done != rows) {
@@ -71,7 +71,7 @@ static void report_cycles(void)
 	static const uint32_t vocabs[] = {32000, 49152, 128256, 151936, VETO_VOCAB_MAX};
 	static const char *const formats[] = {
 		[VETO_KERNEL_FP32] = "fp32", [VETO_KERNEL_FP16] = "fp16", [VETO_KERNEL_BF16] = "bf16"};
-	struct rtl *rtl = rtl_new(NULL);
+	struct rtl *rtl = rtl_new(RTL_VETO_SCORE_LOGITS, NULL);
 
 	if (!rtl)
 		exit(EXIT_FAILURE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plays host and memory for the RTL twin. */
+/* Plays host and memory for the RTL twins. */
 #include "rtl.h"
 #include "rtl_bridge.h"
 #include "veto_kernels.h"
@@ -18,6 +18,20 @@
 #define STALL_CYCLES 1000000u
 
 enum { CONTROL = 0x00, GLOBAL_ENABLE = 0x04, ENABLE = 0x08, STATUS = 0x0c };
+
+/* What tells the kernels apart: their simulation, and the registers of their arguments. */
+static const struct {
+	struct rtl_bridge *(*new)(void);
+	uint32_t buffers, at[RTL_BUFFERS_MAX], count_at;
+} kernels[RTL_KERNELS] = {
+	[RTL_VETO_SCORE_LOGITS] = {rtl_bridge_logits_new, 3,
+		{VETO_SCORE_LOGITS_ROWS_REGISTER, VETO_SCORE_LOGITS_JOBS_REGISTER, VETO_SCORE_LOGITS_RESULTS_REGISTER},
+		VETO_SCORE_LOGITS_COUNT_REGISTER},
+	[RTL_VETO_SCORE_HIDDEN] = {rtl_bridge_hidden_new, 5,
+		{VETO_SCORE_HIDDEN_STATES_REGISTER, VETO_SCORE_HIDDEN_JOBS_REGISTER, VETO_SCORE_HIDDEN_RESULTS_REGISTER,
+			VETO_SCORE_HIDDEN_META_REGISTER, VETO_SCORE_HIDDEN_WEIGHTS_0_REGISTER},
+		VETO_SCORE_HIDDEN_COUNT_REGISTER},
+};
 
 /* An accepted burst, or a write that is to be answered. */
 struct burst {
@@ -46,11 +60,12 @@ struct write_port {
 };
 
 struct rtl {
+	enum rtl_kernel kernel;
 	struct rtl_bridge *bridge;
 	struct rtl_pins pins;
 	void *(*at)(uint64_t address, uint64_t bytes);
 	struct rtl_pace pace;
-	struct read_port rows, jobs;
+	struct read_port read[RTL_READ_PORTS_MAX];
 	struct write_port results;
 	uint64_t cycle, moved, started, ended; /* moved: the last that moved anything */
 	uint32_t reads, writes;
@@ -198,16 +213,16 @@ static void move_write(struct rtl *rtl, struct write_port *port)
 
 static void step(struct rtl *rtl)
 {
-	offer_read(rtl, &rtl->rows);
-	offer_read(rtl, &rtl->jobs);
+	for (uint32_t i = 0; i < rtl->bridge->reads; i++)
+		offer_read(rtl, &rtl->read[i]);
 	offer_write(rtl, &rtl->results);
-	rtl_bridge_settle(rtl->bridge, &rtl->pins);
+	rtl->bridge->settle(rtl->bridge, &rtl->pins);
 	if (rtl->pins.ap_rst_n) {
-		move_read(rtl, &rtl->rows);
-		move_read(rtl, &rtl->jobs);
+		for (uint32_t i = 0; i < rtl->bridge->reads; i++)
+			move_read(rtl, &rtl->read[i]);
 		move_write(rtl, &rtl->results);
 	}
-	rtl_bridge_clock(rtl->bridge);
+	rtl->bridge->clock(rtl->bridge);
 	rtl->cycle++;
 }
 
@@ -266,18 +281,19 @@ const char *rtl_run(struct rtl *rtl)
 	return rtl->broken;
 }
 
-static void write_address(struct rtl *rtl, uint32_t offset, uint64_t address)
+void rtl_arguments(const struct rtl *rtl, uint32_t *first, uint32_t *last)
 {
-	rtl_write(rtl, offset, (uint32_t)address);
-	rtl_write(rtl, offset + 4, (uint32_t)(address >> 32));
+	*first = kernels[rtl->kernel].at[0];
+	*last = kernels[rtl->kernel].count_at;
 }
 
-const char *rtl_launch(struct rtl *rtl, uint64_t rows, uint64_t jobs, uint64_t results, uint32_t count)
+const char *rtl_launch(struct rtl *rtl, const uint64_t *buffers, uint32_t count)
 {
-	write_address(rtl, VETO_SCORE_LOGITS_ROWS_REGISTER, rows);
-	write_address(rtl, VETO_SCORE_LOGITS_JOBS_REGISTER, jobs);
-	write_address(rtl, VETO_SCORE_LOGITS_RESULTS_REGISTER, results);
-	rtl_write(rtl, VETO_SCORE_LOGITS_COUNT_REGISTER, count);
+	for (uint32_t i = 0; i < kernels[rtl->kernel].buffers; i++) {
+		rtl_write(rtl, kernels[rtl->kernel].at[i], (uint32_t)buffers[i]);
+		rtl_write(rtl, kernels[rtl->kernel].at[i] + 4, (uint32_t)(buffers[i] >> 32));
+	}
+	rtl_write(rtl, kernels[rtl->kernel].count_at, count);
 	return rtl_run(rtl);
 }
 
@@ -291,21 +307,22 @@ static void *at_pointer(uint64_t address, uint64_t bytes)
 	return (void *)(uintptr_t)address;
 }
 
-struct rtl *rtl_new(void *(*at)(uint64_t address, uint64_t bytes))
+struct rtl *rtl_new(enum rtl_kernel kernel, void *(*at)(uint64_t address, uint64_t bytes))
 {
 	struct rtl *rtl = calloc(1, sizeof(*rtl));
 
 	if (!rtl)
 		return NULL;
-	rtl->bridge = rtl_bridge_new();
+	rtl->kernel = kernel;
+	rtl->bridge = kernels[kernel].new();
 	if (!rtl->bridge) {
 		free(rtl);
 		return NULL;
 	}
 	rtl->at = at ? at : at_pointer;
 	rtl->pace.latency_cycles = RTL_LATENCY_CYCLES;
-	rtl->rows.pins = &rtl->pins.rows;
-	rtl->jobs.pins = &rtl->pins.jobs;
+	for (uint32_t i = 0; i < rtl->bridge->reads; i++)
+		rtl->read[i].pins = &rtl->pins.read[i];
 	rtl->results.pins = &rtl->pins.results;
 	for (int i = 0; i < RESET_CYCLES; i++)
 		step(rtl);
@@ -317,6 +334,6 @@ void rtl_free(struct rtl *rtl)
 {
 	if (!rtl)
 		return;
-	rtl_bridge_free(rtl->bridge);
+	rtl->bridge->free(rtl->bridge);
 	free(rtl);
 }

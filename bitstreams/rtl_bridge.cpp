@@ -2,6 +2,7 @@
 // Between Verilator's C++ and C: the pins.
 #include "rtl_bridge.h"
 
+#include "Vveto_score_hidden.h"
 #include "Vveto_score_logits.h"
 #include "verilated.h"
 
@@ -10,47 +11,70 @@
 
 double sc_time_stamp() { return 0; } // which Verilator's library refers to
 
-struct rtl_bridge {
-	VerilatedContext context;
-	Vveto_score_logits *top;
-};
-
-rtl_bridge *rtl_bridge_new(void)
-{
-	rtl_bridge *bridge = new (std::nothrow) rtl_bridge;
-
-	if (!bridge)
-		return nullptr;
-	bridge->context.randReset(2);
-	bridge->top = new (std::nothrow) Vveto_score_logits(&bridge->context);
-	if (bridge->top)
-		return bridge;
-	delete bridge;
-	return nullptr;
-}
-
-void rtl_bridge_free(rtl_bridge *bridge)
-{
-	if (!bridge)
-		return;
-	bridge->top->final();
-	delete bridge->top;
-	delete bridge;
-}
-
 #define IN(group, port, pin) top->port##_##pin = pins->group.pin
 #define OUT(group, port, pin) pins->group.pin = top->port##_##pin
 
-#define READ_IN(group, port)                                                                                           \
-	IN(group, port, arready), IN(group, port, rvalid), IN(group, port, rlast), IN(group, port, rresp),             \
-		std::memcpy(top->port##_rdata.data(), pins->group.rdata, sizeof(pins->group.rdata))
-#define READ_OUT(group, port)                                                                                          \
-	OUT(group, port, arvalid), OUT(group, port, arlen), OUT(group, port, arsize), OUT(group, port, arburst),       \
-		OUT(group, port, rready), OUT(group, port, araddr)
+#define READ_IN(number, port)                                                                                          \
+	IN(read[number], port, arready), IN(read[number], port, rvalid), IN(read[number], port, rlast),                \
+		IN(read[number], port, rresp),                                                                         \
+		std::memcpy(top->port##_rdata.data(), pins->read[number].rdata, sizeof(pins->read[number].rdata))
+#define READ_OUT(number, port)                                                                                         \
+	OUT(read[number], port, arvalid), OUT(read[number], port, arlen), OUT(read[number], port, arsize),             \
+		OUT(read[number], port, arburst), OUT(read[number], port, rready), OUT(read[number], port, araddr)
 
-void rtl_bridge_settle(rtl_bridge *bridge, rtl_pins *pins)
+// What a kernel has of its own.
+static uint32_t reads_of(Vveto_score_logits *) { return 2; }
+
+static void set_reads(Vveto_score_logits *top, const rtl_pins *pins)
 {
-	Vveto_score_logits *top = bridge->top;
+	READ_IN(0, m_axi_rows);
+	READ_IN(1, m_axi_jobs);
+}
+
+static void get_reads(Vveto_score_logits *top, rtl_pins *pins)
+{
+	READ_OUT(0, m_axi_rows);
+	READ_OUT(1, m_axi_jobs);
+}
+
+static uint32_t reads_of(Vveto_score_hidden *) { return 4; }
+
+static void set_reads(Vveto_score_hidden *top, const rtl_pins *pins)
+{
+	READ_IN(0, m_axi_states);
+	READ_IN(1, m_axi_jobs);
+	READ_IN(2, m_axi_meta);
+	READ_IN(3, m_axi_weights_0);
+}
+
+static void get_reads(Vveto_score_hidden *top, rtl_pins *pins)
+{
+	READ_OUT(0, m_axi_states);
+	READ_OUT(1, m_axi_jobs);
+	READ_OUT(2, m_axi_meta);
+	READ_OUT(3, m_axi_weights_0);
+}
+
+// And what all of them have.
+template <class Top> struct simulation : rtl_bridge {
+	VerilatedContext context;
+	Top *top;
+};
+
+template <class Top> static Top *top_of(rtl_bridge *bridge) { return static_cast<simulation<Top> *>(bridge)->top; }
+
+template <class Top> static void bridge_free(rtl_bridge *bridge)
+{
+	simulation<Top> *s = static_cast<simulation<Top> *>(bridge);
+
+	s->top->final();
+	delete s->top;
+	delete s;
+}
+
+template <class Top> static void bridge_settle(rtl_bridge *bridge, rtl_pins *pins)
+{
+	Top *top = top_of<Top>(bridge);
 
 	top->ap_clk = 0;
 	top->ap_rst_n = pins->ap_rst_n;
@@ -58,8 +82,7 @@ void rtl_bridge_settle(rtl_bridge *bridge, rtl_pins *pins)
 	IN(control, s_axi_control, awaddr), IN(control, s_axi_control, araddr), IN(control, s_axi_control, wdata);
 	IN(control, s_axi_control, awvalid), IN(control, s_axi_control, wvalid), IN(control, s_axi_control, bready);
 	IN(control, s_axi_control, arvalid), IN(control, s_axi_control, rready);
-	READ_IN(rows, m_axi_rows);
-	READ_IN(jobs, m_axi_jobs);
+	set_reads(top, pins);
 	IN(results, m_axi_results, awready), IN(results, m_axi_results, wready);
 	IN(results, m_axi_results, bvalid), IN(results, m_axi_results, bresp);
 	top->eval();
@@ -67,8 +90,7 @@ void rtl_bridge_settle(rtl_bridge *bridge, rtl_pins *pins)
 	pins->interrupt = top->__SYM__interrupt; // as Verilator spells a name that C++ libraries use
 	OUT(control, s_axi_control, awready), OUT(control, s_axi_control, wready), OUT(control, s_axi_control, bvalid);
 	OUT(control, s_axi_control, arready), OUT(control, s_axi_control, rvalid), OUT(control, s_axi_control, rdata);
-	READ_OUT(rows, m_axi_rows);
-	READ_OUT(jobs, m_axi_jobs);
+	get_reads(top, pins);
 	OUT(results, m_axi_results, awvalid), OUT(results, m_axi_results, awlen), OUT(results, m_axi_results, awsize);
 	OUT(results, m_axi_results, awburst), OUT(results, m_axi_results, awaddr);
 	OUT(results, m_axi_results, wvalid), OUT(results, m_axi_results, wlast), OUT(results, m_axi_results, wstrb);
@@ -76,8 +98,30 @@ void rtl_bridge_settle(rtl_bridge *bridge, rtl_pins *pins)
 	std::memcpy(pins->results.wdata, top->m_axi_results_wdata.data(), sizeof(pins->results.wdata));
 }
 
-void rtl_bridge_clock(rtl_bridge *bridge)
+template <class Top> static void bridge_clock(rtl_bridge *bridge)
 {
-	bridge->top->ap_clk = 1;
-	bridge->top->eval();
+	top_of<Top>(bridge)->ap_clk = 1;
+	top_of<Top>(bridge)->eval();
 }
+
+template <class Top> static rtl_bridge *bridge_new()
+{
+	simulation<Top> *s = new (std::nothrow) simulation<Top>;
+
+	if (!s)
+		return nullptr;
+	s->context.randReset(2);
+	s->top = new (std::nothrow) Top(&s->context);
+	if (!s->top) {
+		delete s;
+		return nullptr;
+	}
+	s->reads = reads_of(s->top);
+	s->free = bridge_free<Top>;
+	s->settle = bridge_settle<Top>;
+	s->clock = bridge_clock<Top>;
+	return s;
+}
+
+rtl_bridge *rtl_bridge_logits_new(void) { return bridge_new<Vveto_score_logits>(); }
+rtl_bridge *rtl_bridge_hidden_new(void) { return bridge_new<Vveto_score_hidden>(); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pins of veto_score_logits, whose Verilog Verilator has made C++ of, for whoever plays its host and its memory. */
+/* The pins of the kernels, whose Verilog Verilator has made C++ of, for whoever plays their host and their memory. */
 #ifndef VETO_RTL_BRIDGE_H
 #define VETO_RTL_BRIDGE_H
 
@@ -38,23 +38,28 @@ struct rtl_write_pins {
 	uint32_t wdata[16];
 };
 
+#define RTL_READ_PORTS_MAX 4
+
 struct rtl_pins {
 	uint8_t ap_rst_n; /* in */
 	uint8_t interrupt; /* out */
 	struct rtl_control_pins control;
-	struct rtl_read_pins rows, jobs;
+	struct rtl_read_pins read[RTL_READ_PORTS_MAX]; /* in the order of the kernel's arguments */
 	struct rtl_write_pins results;
 };
 
-struct rtl_bridge;
+/* One kernel's simulation. */
+struct rtl_bridge {
+	uint32_t reads; /* ports */
+	void (*free)(struct rtl_bridge *bridge);
+	/* Take the inputs, and say what the outputs are before the clock rises. */
+	void (*settle)(struct rtl_bridge *bridge, struct rtl_pins *pins);
+	void (*clock)(struct rtl_bridge *bridge);
+};
 
 /* Registers start with random contents; NULL: out of memory. */
-struct rtl_bridge *rtl_bridge_new(void);
-void rtl_bridge_free(struct rtl_bridge *bridge);
-
-/* Take the inputs, and say what the outputs are before the clock rises. */
-void rtl_bridge_settle(struct rtl_bridge *bridge, struct rtl_pins *pins);
-void rtl_bridge_clock(struct rtl_bridge *bridge);
+struct rtl_bridge *rtl_bridge_logits_new(void);
+struct rtl_bridge *rtl_bridge_hidden_new(void);
 
 #ifdef __cplusplus
 }

@@ -21,11 +21,11 @@ void veto_score_logits(
 	const char *broken;
 
 	if (!rtl)
-		rtl = rtl_new(NULL);
+		rtl = rtl_new(RTL_VETO_SCORE_LOGITS, NULL);
 	assert_non_null(rtl);
 	pace.seed = launches++;
 	rtl_set_pace(rtl, &pace);
-	broken = rtl_launch(rtl, (uintptr_t)rows, (uintptr_t)jobs, (uintptr_t)results, count);
+	broken = rtl_launch(rtl, (uint64_t[]){(uintptr_t)rows, (uintptr_t)jobs, (uintptr_t)results}, count);
 	if (broken)
 		fail_msg("launch %d: %s", (int)launches, broken);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is the RTL twin's own: its cycles, answers of the memory that are errors, and its registers and ports. */
+/* What is the RTL twin's own: its cycles, answers of the memory that are errors, and, of all twins, registers and ports. */
 #include "check.h"
 #include "kernels.h"
 #include "launch.h"
@@ -94,12 +94,12 @@ static void the_control_register_says_done_once(void **state)
 {
 	enum { CONTROL = 0, DONE = 2, IDLE = 4, READY = 8 };
 	static struct veto_beat trailer __attribute__((aligned(64)));
-	struct rtl *rtl = rtl_new(NULL);
+	struct rtl *rtl = rtl_new(RTL_VETO_SCORE_LOGITS, NULL);
 
 	(void)state;
 	assert_non_null(rtl);
 	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
-	assert_null(rtl_launch(rtl, 0, 0, (uintptr_t)&trailer, 0));
+	assert_null(rtl_launch(rtl, (uint64_t[]){0, 0, (uintptr_t)&trailer}, 0));
 	assert_int_equal(rtl_read(rtl, CONTROL), DONE | IDLE | READY);
 	assert_int_equal(rtl_read(rtl, CONTROL), IDLE);
 	rtl_free(rtl);
@@ -109,23 +109,27 @@ static void registers_are_where_the_description_has_them(void **state)
 {
 	enum { FIRST = 0x10, END = 0x100 };
 	static struct kernels k;
-	uint32_t expected[END / 4] = {0};
-	struct rtl *rtl = rtl_new(NULL);
 
 	(void)state;
-	assert_non_null(rtl);
-	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
-	for (uint32_t i = 0; i < k.kernel[0].arguments; i++) {
-		const struct kernel_argument *a = &k.kernel[0].argument[i];
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
+	assert_int_equal(k.count, RTL_KERNELS);
+	for (uint32_t kernel = 0; kernel < k.count; kernel++) {
+		uint32_t expected[END / 4] = {0};
+		struct rtl *rtl = rtl_new((enum rtl_kernel)kernel, NULL);
 
-		for (uint32_t at = a->offset; at < a->offset + (a->is_buffer ? 8 : 4); at += 4)
-			expected[at / 4] = ~at;
+		assert_non_null(rtl);
+		for (uint32_t i = 0; i < k.kernel[kernel].arguments; i++) {
+			const struct kernel_argument *a = &k.kernel[kernel].argument[i];
+
+			for (uint32_t at = a->offset; at < a->offset + (a->is_buffer ? 8 : 4); at += 4)
+				expected[at / 4] = ~at;
+		}
+		for (uint32_t at = FIRST; at < END; at += 4)
+			rtl_write(rtl, at, ~at);
+		for (uint32_t at = FIRST; at < END; at += 4)
+			assert_int_equal(rtl_read(rtl, at), expected[at / 4]);
+		rtl_free(rtl);
 	}
-	for (uint32_t at = FIRST; at < END; at += 4)
-		rtl_write(rtl, at, ~at);
-	for (uint32_t at = FIRST; at < END; at += 4)
-		assert_int_equal(rtl_read(rtl, at), expected[at / 4]);
-	rtl_free(rtl);
 }
 
 /* A text of the source folder, which lives until the next call. */
@@ -171,9 +175,10 @@ static void ports_are_those_of_the_description(void **state)
 	static struct kernels k;
 
 	(void)state;
-	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
-	check_ports(source("rtl/veto_score_logits.v"), "m_axi_", "_", &k.kernel[0]);
-	check_ports(source("score_logits.c"), "bundle = ", " \n", &k.kernel[0]);
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
+	check_ports(source("rtl/veto_score_logits.v"), "m_axi_", "_", &k.kernel[RTL_VETO_SCORE_LOGITS]);
+	check_ports(source("rtl/veto_score_hidden.v"), "m_axi_", "_", &k.kernel[RTL_VETO_SCORE_HIDDEN]);
+	check_ports(source("score_logits.c"), "bundle = ", " \n", &k.kernel[RTL_VETO_SCORE_LOGITS]);
 }
 
 int main(void)

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// s_axi_control: the registers of the kernel as Vitis lays them out (ap_ctrl_hs), over AXI4-Lite.
-`include "veto_hw.vh"
-
-module veto_control (
+// s_axi_control: the registers of a kernel as Vitis lays them out (ap_ctrl_hs), over AXI4-Lite.  Arguments: addresses of
+// buffers, and a count.
+module veto_control #(
+	parameter BUFFERS = 3,
+	parameter [12*BUFFERS-1:0] BUFFERS_AT = 0, // their registers, the first lowest
+	parameter [11:0] COUNT_AT = 0
+) (
 	input wire clk,
 	input wire rst_n,
 	input wire [11:0] awaddr,
@@ -26,9 +29,7 @@ module veto_control (
 	// The kernel: starts on a pulse, and gives one when it is done.
 	output reg start,
 	input wire done,
-	output reg [63:0] rows,
-	output reg [63:0] jobs,
-	output reg [63:0] results,
+	output reg [64*BUFFERS-1:0] buffers, // the first lowest
 	output reg [31:0] count
 );
 	localparam [11:0] CONTROL = 12'h000, GLOBAL_ENABLE = 12'h004, ENABLE = 12'h008, STATUS = 12'h00c;
@@ -54,6 +55,13 @@ module veto_control (
 
 	wire unused = &{1'b0, awaddr[1:0], araddr[1:0]}; // registers are words
 
+	// The register of half an address.
+	function [11:0] half_at;
+		input integer half;
+		half_at = BUFFERS_AT[12*(half/2)+:12] + (half % 2 != 0 ? 12'd4 : 12'd0);
+	endfunction
+
+	integer i;
 	always @(posedge clk) begin
 		if (writes)
 			bvalid <= 1;
@@ -72,15 +80,12 @@ module veto_control (
 			case (write_at)
 				GLOBAL_ENABLE: global_enable <= data[0];
 				ENABLE: enable <= data[1:0];
-				`VETO_SCORE_LOGITS_ROWS: rows[31:0] <= (rows[31:0] & ~mask) | data;
-				`VETO_SCORE_LOGITS_ROWS + 12'd4: rows[63:32] <= (rows[63:32] & ~mask) | data;
-				`VETO_SCORE_LOGITS_JOBS: jobs[31:0] <= (jobs[31:0] & ~mask) | data;
-				`VETO_SCORE_LOGITS_JOBS + 12'd4: jobs[63:32] <= (jobs[63:32] & ~mask) | data;
-				`VETO_SCORE_LOGITS_RESULTS: results[31:0] <= (results[31:0] & ~mask) | data;
-				`VETO_SCORE_LOGITS_RESULTS + 12'd4: results[63:32] <= (results[63:32] & ~mask) | data;
-				`VETO_SCORE_LOGITS_COUNT: count <= (count & ~mask) | data;
+				COUNT_AT: count <= (count & ~mask) | data;
 				default: ;
 			endcase
+		for (i = 0; i < 2 * BUFFERS; i = i + 1)
+			if (writes && write_at == half_at(i))
+				buffers[32*i+:32] <= (buffers[32*i+:32] & ~mask) | data;
 		// Written ones toggle.
 		status <= (status ^ (writes && write_at == STATUS ? data[1:0] : 2'd0)) | (done ? enable : 2'd0);
 
@@ -91,15 +96,12 @@ module veto_control (
 				GLOBAL_ENABLE: rdata <= {31'd0, global_enable};
 				ENABLE: rdata <= {30'd0, enable};
 				STATUS: rdata <= {30'd0, status};
-				`VETO_SCORE_LOGITS_ROWS: rdata <= rows[31:0];
-				`VETO_SCORE_LOGITS_ROWS + 12'd4: rdata <= rows[63:32];
-				`VETO_SCORE_LOGITS_JOBS: rdata <= jobs[31:0];
-				`VETO_SCORE_LOGITS_JOBS + 12'd4: rdata <= jobs[63:32];
-				`VETO_SCORE_LOGITS_RESULTS: rdata <= results[31:0];
-				`VETO_SCORE_LOGITS_RESULTS + 12'd4: rdata <= results[63:32];
-				`VETO_SCORE_LOGITS_COUNT: rdata <= count;
+				COUNT_AT: rdata <= count;
 				default: rdata <= 0;
 			endcase
+			for (i = 0; i < 2 * BUFFERS; i = i + 1)
+				if (read_at == half_at(i))
+					rdata <= buffers[32*i+:32];
 		end else if (rready) begin
 			rvalid <= 0;
 		end

@@ -2,7 +2,8 @@
 // Reads runs of beats over an AXI4 master port: bursts of up to 64 beats, none across a boundary of 4 KiB, up to
 // OUTSTANDING of them on their way.  Beats come to whoever takes rvalid and rready of the port.
 module veto_reader #(
-	parameter OUTSTANDING = 16
+	parameter OUTSTANDING = 16,
+	parameter WIDTH = 15
 ) (
 	input wire clk,
 	input wire rst_n,
@@ -10,7 +11,7 @@ module veto_reader #(
 	input wire run_valid,
 	output wire run_ready,
 	input wire [63:0] run_address, // a multiple of 64
-	input wire [14:0] run_beats, // above 0
+	input wire [WIDTH-1:0] run_beats, // above 0
 	// The port.
 	output reg [63:0] araddr,
 	output reg [7:0] arlen,
@@ -24,10 +25,10 @@ module veto_reader #(
 	assign arburst = 2'd1;
 
 	reg [63:0] address;
-	reg [14:0] left;
+	reg [WIDTH-1:0] left;
 	reg [4:0] bursts;
 	wire [6:0] room = 7'd64 - {1'b0, address[11:6]}; // beats up to the boundary
-	wire [6:0] beats = left < {8'd0, room} ? left[6:0] : room;
+	wire [6:0] beats = left < {{WIDTH-7{1'b0}}, room} ? left[6:0] : room;
 	wire issues = left != 0 && !(arvalid && !arready) && bursts != OUTSTANDING[4:0];
 
 	assign run_ready = left == 0;
@@ -37,7 +38,7 @@ module veto_reader #(
 			left <= run_beats;
 		end else if (issues) begin
 			address <= address + {51'd0, beats, 6'd0};
-			left <= left - {8'd0, beats};
+			left <= left - {{WIDTH-7{1'b0}}, beats};
 		end
 		if (issues) begin
 			araddr <= address;

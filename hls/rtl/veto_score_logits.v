@@ -80,13 +80,14 @@ module veto_score_logits (
 	reg done;
 	wire [63:0] rows, jobs, results;
 	wire [31:0] count;
-	veto_control control (.clk(clk), .rst_n(rst_n), .awaddr(s_axi_control_awaddr), .awvalid(s_axi_control_awvalid),
+	veto_control #(.BUFFERS(3), .BUFFERS_AT({`VETO_SCORE_LOGITS_RESULTS, `VETO_SCORE_LOGITS_JOBS,
+		`VETO_SCORE_LOGITS_ROWS}), .COUNT_AT(`VETO_SCORE_LOGITS_COUNT)) control (.clk(clk), .rst_n(rst_n), .awaddr(s_axi_control_awaddr), .awvalid(s_axi_control_awvalid),
 		.awready(s_axi_control_awready), .wdata(s_axi_control_wdata), .wstrb(s_axi_control_wstrb),
 		.wvalid(s_axi_control_wvalid), .wready(s_axi_control_wready), .bresp(s_axi_control_bresp),
 		.bvalid(s_axi_control_bvalid), .bready(s_axi_control_bready), .araddr(s_axi_control_araddr),
 		.arvalid(s_axi_control_arvalid), .arready(s_axi_control_arready), .rdata(s_axi_control_rdata),
 		.rresp(s_axi_control_rresp), .rvalid(s_axi_control_rvalid), .rready(s_axi_control_rready),
-		.interrupt(interrupt), .start(start), .done(done), .rows(rows), .jobs(jobs), .results(results),
+		.interrupt(interrupt), .start(start), .done(done), .buffers({results, jobs, rows}),
 		.count(count));
 
 	// --- Jobs: read in order, until one is bad ---

@@ -60,7 +60,7 @@ allow bitstreams/xclbin.[ch] -- xclbin.h hash.h param.h
 allow bitstreams/zip.[ch] -- zip.h
 allow bitstreams/make_image.c -- kernels.h xclbin.h zip.h param.h veto_hw.h
 allow bitstreams/emulated.h --
-allow bitstreams/emulated_rtl.[ch] -- emulated_rtl.h rtl.h veto_kernels.h
+allow bitstreams/emulated_rtl.[ch] -- emulated_rtl.h rtl.h
 allow bitstreams/rtl.[ch] bitstreams/rtl_bridge.h -- rtl.h rtl_bridge.h veto_kernels.h
 allow bitstreams/hw_report.c -- boards.h description.h kernels.h param.h rtl.h veto_hw.h
 allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
