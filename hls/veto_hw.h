@@ -71,7 +71,7 @@ struct veto_weight_scale {
 
 /* --- Between host and kernels: everything is a number of 64-byte beats, little-endian, on a 64-byte boundary --- */
 
-#define VETO_KERNEL_CONTRACT 1u /* the version of what follows */
+#define VETO_KERNEL_CONTRACT 2u /* the version of what follows */
 #define VETO_KERNEL_MAGIC 0x6f746576u /* "veto" */
 #define VETO_LAUNCH_ROWS_MAX 4096u /* jobs a launch */
 

@@ -111,7 +111,7 @@ static void registers_are_where_the_description_has_them(void **state)
 	static struct kernels k;
 
 	(void)state;
-	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
 	assert_int_equal(k.count, RTL_KERNELS);
 	for (uint32_t kernel = 0; kernel < k.count; kernel++) {
 		uint32_t expected[END / 4] = {0};
@@ -175,7 +175,7 @@ static void ports_are_those_of_the_description(void **state)
 	static struct kernels k;
 
 	(void)state;
-	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels_hidden.json", &k, NULL), 0);
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
 	check_ports(source("rtl/veto_score_logits.v"), "m_axi_", "_", &k.kernel[RTL_VETO_SCORE_LOGITS]);
 	check_ports(source("rtl/veto_score_hidden.v"), "m_axi_", "_", &k.kernel[RTL_VETO_SCORE_HIDDEN]);
 	check_ports(source("score_logits.c"), "bundle = ", " \n", &k.kernel[RTL_VETO_SCORE_LOGITS]);

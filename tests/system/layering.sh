@@ -48,7 +48,7 @@ allow host/backend.h -- veto.h fx1.h head.h
 allow host/device.c -- veto.h backend.h param.h
 allow host/worker.[ch] -- worker.h clock.h
 allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h hx1.h param.h cpu.h cpu_row.h cpu_hidden.h cpu_products.h cpu_hidden_avx512.c
-allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
+allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_flight.[ch] drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h xrt_flight.h xrt_layout.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
 allow drivers/xrt_layout.[ch] -- head.h xrt_layout.h
 allow drivers/xrt_folder.h drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h clock.h worker.h xrt_folder.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h head.h param.h policy.h clock.h
