@@ -2,17 +2,12 @@
 /* The xrt: device: rows go to veto-xrt, a child process in which XRT lives; a thread packs queued jobs into launches. */
 #include "clock.h"
 #include "param.h"
-#include "worker.h"
 #include "xclbin.h"
-#include "xrt_cards.h"
-#include "xrt_flight.h"
+#include "xrt_device.h"
 #include "xrt_image.h"
-#include "xrt_layout.h"
-#include "xrt_place.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +15,6 @@
 #include <unistd.h>
 
 #define PATIENCE_NS 2000000000 /* for a child that closes its card */
-#define WEIGHT_PORTS 1u /* of the images that there are recipes for */
-#define BUFFER_BYTES_MAX ((1ull << 32) - 64) /* that XRT takes */
 #define SECOND_NS 1000000000LL
 
 enum { PARAM_EMULATION, PARAM_INDEX, PARAM_DEADLINE, PARAM_XCLBIN };
@@ -50,43 +43,6 @@ static const struct veto_param xrt_params[] = {
 		.type = VETO_PARAM_TEXT},
 	{0},
 };
-
-/* What the card is to hold, or hold no more: the thread, which has the socket, sees to it while no run is in flight. */
-struct request {
-	bool is_wanted, is_unload;
-	uint32_t head;
-	size_t meta_bytes, weight_bytes;
-	const char *meta, *weights;
-	int status;
-	char why[LINK_TEXT_BYTES];
-};
-
-struct xrt {
-	struct driver *driver;
-	struct place place;
-	struct worker worker;
-	uint16_t mode; /* enum xclbin_mode */
-	struct card card; /* if it is one */
-	struct link_units units;
-	int64_t deadline_ns;
-	int wake; /* eventfd: there is work, or the end */
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t has_answered;
-	struct entries entries;
-	struct request request;
-	bool is_closing;
-	int lost; /* 0, or why */
-	/* the thread's own */
-	struct flight flight[LINK_SLOTS_MAX];
-	uint32_t flights; /* that are up */
-	uint64_t alive_ns; /* when the first went up, or one was started or landed */
-};
-
-static struct link_slot *slot_of(struct xrt *xrt, uint32_t slot)
-{
-	return (struct link_slot *)xrt->worker.memory + slot;
-}
 
 /* End the jobs at the front that are over.  The lock is held. */
 static void end_landed(struct xrt *xrt)
@@ -172,79 +128,6 @@ static int hear(struct xrt *xrt)
 	return report.is_over ? land(xrt, &report) : 0;
 }
 
-/* One call that no launch is beside, and its answer; -ETIMEDOUT, -EPIPE: the card is lost. */
-static int ask(struct xrt *xrt, const struct link_call *call, struct link_report *report)
-{
-	int err = worker_send(&xrt->worker, call, sizeof(*call));
-
-	if (!err)
-		err = worker_receive(&xrt->worker, report, sizeof(*report), xrt->deadline_ns);
-	return err == -EAGAIN ? -ETIMEDOUT : err;
-}
-
-/* Carry so much to the card, a piece of shared memory at a time. */
-static int send_part(struct xrt *xrt, struct request *r, bool is_meta, const char *from, size_t bytes)
-{
-	struct link_report report = {.status = 0};
-	int err = 0;
-
-	for (size_t at = 0; at < bytes && !err && !report.status; at += LINK_ROWS_BYTES) {
-		const struct link_call call = {.op = LINK_FILL,
-			.head = r->head,
-			.is_meta = is_meta,
-			.offset = at,
-			.bytes = bytes - at < LINK_ROWS_BYTES ? bytes - at : LINK_ROWS_BYTES};
-
-		memcpy(slot_of(xrt, 0)->rows, from + at, call.bytes);
-		err = ask(xrt, &call, &report);
-	}
-	r->status = report.status;
-	memcpy(r->why, report.text, sizeof(r->why));
-	return err;
-}
-
-/* Make the request of the thread that waits for it; its own failure ends the card, the request's does not. */
-static int serve_request(struct xrt *xrt)
-{
-	struct request *r = &xrt->request;
-	const struct link_call call = {.op = r->is_unload ? LINK_UNLOAD : LINK_LOAD,
-		.head = r->head,
-		.bytes = r->meta_bytes,
-		.weight_bytes = r->weight_bytes};
-	struct link_report report;
-	int err = ask(xrt, &call, &report);
-
-	if (err)
-		return err;
-	r->status = report.status;
-	memcpy(r->why, report.text, sizeof(r->why));
-	if (!r->is_unload && !r->status)
-		err = send_part(xrt, r, true, r->meta, r->meta_bytes);
-	if (!err && !r->is_unload && !r->status)
-		err = send_part(xrt, r, false, r->weights, r->weight_bytes);
-	return err;
-}
-
-static int take_request(struct xrt *xrt)
-{
-	bool is_wanted;
-	int err;
-
-	pthread_mutex_lock(&xrt->lock);
-	is_wanted = xrt->request.is_wanted;
-	pthread_mutex_unlock(&xrt->lock);
-	if (!is_wanted)
-		return 0;
-	err = serve_request(xrt);
-	if (err)
-		return param_fail(err, xrt->driver->trouble, "the card did not take a head");
-	pthread_mutex_lock(&xrt->lock);
-	xrt->request.is_wanted = false;
-	pthread_cond_signal(&xrt->has_answered);
-	pthread_mutex_unlock(&xrt->lock);
-	return 0;
-}
-
 /* Until the deadline; -1: none.  Launches wait for each other, so each step of one has it for itself. */
 static int wait_ms(const struct xrt *xrt)
 {
@@ -278,13 +161,21 @@ static int carry(struct xrt *xrt)
 		pthread_mutex_unlock(&xrt->lock);
 		if (is_closing)
 			return 0;
-		err = take_request(xrt);
+		err = xrt_take_request(xrt);
 		if (err)
 			return err;
 		err = p[0].revents ? hear(xrt) : 0;
 		if (err)
 			return err;
 	}
+}
+
+void xrt_wake(struct xrt *xrt)
+{
+	const uint64_t one = 1;
+
+	if (write(xrt->wake, &one, sizeof(one)) < 0)
+		return; /* it is awake: the counter is full */
 }
 
 static void *run_thread(void *arg)
@@ -298,19 +189,9 @@ static void *run_thread(void *arg)
 	pthread_mutex_lock(&xrt->lock);
 	xrt->lost = err;
 	end_all(xrt, err);
-	xrt->request.status = err;
-	xrt->request.is_wanted = false;
-	pthread_cond_signal(&xrt->has_answered);
+	xrt_end_request(xrt, err);
 	pthread_mutex_unlock(&xrt->lock);
 	return NULL;
-}
-
-static void wake(struct xrt *xrt)
-{
-	const uint64_t one = 1;
-
-	if (write(xrt->wake, &one, sizeof(one)) < 0)
-		return; /* it is awake: the counter is full */
 }
 
 static void xrt_submit(struct driver *drv, struct job *job)
@@ -325,67 +206,7 @@ static void xrt_submit(struct driver *drv, struct job *job)
 		end_landed(xrt); /* a job without rows */
 	}
 	pthread_mutex_unlock(&xrt->lock);
-	wake(xrt);
-}
-
-/* Have the thread see to a request, and wait for it. */
-static int request(struct xrt *xrt, const struct request *wanted, char why[LINK_TEXT_BYTES])
-{
-	int status;
-
-	pthread_mutex_lock(&xrt->lock);
-	if (!xrt->lost) {
-		xrt->request = *wanted;
-		xrt->request.is_wanted = true;
-		wake(xrt);
-		while (xrt->request.is_wanted)
-			pthread_cond_wait(&xrt->has_answered, &xrt->lock);
-		status = xrt->request.status;
-		memcpy(why, xrt->request.why, LINK_TEXT_BYTES);
-	} else {
-		status = xrt->lost;
-		*why = 0;
-	}
-	if (xrt->lost)
-		snprintf(why, LINK_TEXT_BYTES, "the card is lost");
-	pthread_mutex_unlock(&xrt->lock);
-	return status;
-}
-
-static int xrt_load(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why)
-{
-	struct xrt *xrt = drv->state;
-	struct request r = {.head = slot,
-		.meta_bytes = xrt_layout_meta_bytes(head),
-		.weight_bytes = xrt_layout_weight_bytes(head, WEIGHT_PORTS)};
-	char text[LINK_TEXT_BYTES], *memory;
-	int err;
-
-	if (r.weight_bytes > BUFFER_BYTES_MAX)
-		return param_fail(-ENOSPC, why,
-			"xrt: the head has %zu bytes of weights, and XRT takes buffers of at most %llu", r.weight_bytes,
-			BUFFER_BYTES_MAX);
-	memory = malloc(r.meta_bytes + r.weight_bytes);
-	if (!memory)
-		return param_fail(
-			-ENOMEM, why, "xrt: no memory for a head of %zu bytes", r.meta_bytes + r.weight_bytes);
-	xrt_layout_meta(head, memory);
-	xrt_layout_weights(head, WEIGHT_PORTS, 0, memory + r.meta_bytes);
-	r.meta = memory;
-	r.weights = memory + r.meta_bytes;
-	err = request(xrt, &r, text);
-	free(memory);
-	return err ? param_fail(err, why, "xrt: a head of %zu bytes: %.*s", r.meta_bytes + r.weight_bytes,
-			     LINK_TEXT_BYTES, text)
-		   : 0;
-}
-
-static void xrt_unload(struct driver *drv, uint32_t slot)
-{
-	const struct request r = {.head = slot, .is_unload = true};
-	char text[LINK_TEXT_BYTES];
-
-	request(drv->state, &r, text);
+	xrt_wake(xrt);
 }
 
 /* What there is of a device whose thread has ended, or was never started. */
@@ -408,7 +229,7 @@ static void xrt_close(struct driver *drv)
 	pthread_mutex_lock(&xrt->lock);
 	xrt->is_closing = true;
 	pthread_mutex_unlock(&xrt->lock);
-	wake(xrt);
+	xrt_wake(xrt);
 	pthread_join(xrt->thread, NULL);
 	release(xrt, PATIENCE_NS);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OF_STATE 1u /* in a job's tag, beside the address of what it is for */
+
 struct veto_verifier {
 	struct veto_device *dev;
 	const struct veto_head *head[VETO_HEADS_MAX]; /* loaded, by slot */
@@ -22,7 +24,6 @@ struct pending {
 	uint32_t token;
 	const float *state; /* NULL: not wanted */
 	bool wants_reward;
-	uint32_t rows_out; /* 1: its row is with the device */
 	int64_t logp_q20; /* for a table */
 	struct veto_score hidden, tabled; /* of the state, by the head and by the table */
 	int32_t head_q16[VETO_HEAD_OUTPUTS_MAX];
@@ -233,14 +234,10 @@ static int reap(struct veto_verifier *v, int64_t timeout_ns)
 	err = veto_device_reap(v->dev, timeout_ns, &done);
 	if (err)
 		return err;
-	p = (struct pending *)(uintptr_t)done.tag;
+	p = (struct pending *)(uintptr_t)(done.tag & ~(uint64_t)OF_STATE);
 	p->stream->unscored--;
 	p->stream->counts.device_ns += done.device_ns;
-	/* A row's job comes before its state's. */
-	if (p->rows_out > 0) {
-		p->rows_out--;
-		p->stream->counts.failed_rows += done.status != 0;
-	}
+	p->stream->counts.failed_rows += done.status != 0 && !(done.tag & OF_STATE);
 	return 0;
 }
 
@@ -271,14 +268,15 @@ void veto_stream_close(struct veto_stream *s)
 /* Give rows to the device, and reap while it has no room. */
 static int give(struct veto_stream *s, const struct veto_rows *rows, const struct veto_results *out, struct pending *p)
 {
+	const uint64_t tag = (uintptr_t)p | (rows->kind == VETO_HIDDEN ? OF_STATE : 0);
 	struct veto_device *dev = s->verifier->dev;
 	int err;
 
-	err = veto_device_submit(dev, rows, out, (uintptr_t)p);
+	err = veto_device_submit(dev, rows, out, tag);
 	while (err == -EAGAIN) {
 		err = reap(s->verifier, -1);
 		if (!err)
-			err = veto_device_submit(dev, rows, out, (uintptr_t)p);
+			err = veto_device_submit(dev, rows, out, tag);
 	}
 	s->unscored += err == 0;
 	return err;

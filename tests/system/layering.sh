@@ -48,7 +48,7 @@ allow host/backend.h -- veto.h fx1.h head.h
 allow host/device.c -- veto.h backend.h param.h
 allow host/worker.[ch] -- worker.h clock.h
 allow drivers/drivers.c drivers/cpu*.[ch] -- veto.h veto_hw.h backend.h fx1.h hx1.h param.h cpu.h cpu_row.h cpu_hidden.h cpu_products.h cpu_hidden_avx512.c
-allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_flight.[ch] drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h xrt_flight.h xrt_layout.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
+allow drivers/xrt.c drivers/xrt_cards.[ch] drivers/xrt_device.h drivers/xrt_flight.[ch] drivers/xrt_heads.c drivers/xrt_image.[ch] drivers/xrt_place.[ch] -- xclbin.h xrt_device.h xrt_flight.h xrt_layout.h veto_boards.h xrt_cards.h xrt_folder.h xrt_image.h backend.h param.h clock.h worker.h xrt_link.h xrt_place.h
 allow drivers/xrt_layout.[ch] -- head.h xrt_layout.h
 allow drivers/xrt_folder.h drivers/xrt_link.h drivers/xrt_child.c drivers/xrt_guard.c -- veto_hw.h clock.h worker.h xrt_folder.h xrt_link.h veto_kernels.h
 allow host/verifier.c -- veto.h head.h param.h policy.h clock.h
@@ -82,7 +82,7 @@ only 'openssl/evp.h' host/sha256.c
 only 'llama.h' host/sources/llama_engine.h
 only 'ggml.h' host/cli/head_sch.c
 only 'gguf.h' host/cli/head_sch.c
-only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt.c drivers/xrt_child.c host/device.c
+only 'pthread.h' bitstreams/model.c drivers/cpu.c drivers/xrt_child.c drivers/xrt_device.h host/device.c
 only 'immintrin.h' drivers/cpu_avx2.c drivers/cpu_avx512.c drivers/cpu_hidden_avx2.c drivers/cpu_hidden_avx512.c
 
 # Policies, sessions and the reference scores do no I/O, start no threads, read no clock, and allocate only in _new.
