@@ -29,5 +29,11 @@ if [ -x "$build/bin/veto" ] && "$build/bin/veto" run --help >/dev/null 2>&1; the
 	echo "bench: share of a run spent in scoring"
 	model=${MODEL:-$("$here/../../host/setup.sh" model)}
 	python3 "$here/share.py" "$build/bin/veto" "$model" "$json" ${quick:+"$quick"}
+	echo
+	echo "bench: self-certainty from hidden states"
+	table=$(mktemp)
+	"$build/bin/veto" head sch --model "$model" -o "$table"
+	"$build/bin/bench_sch" "$model" "$table" "$json"
+	rm -f "$table"
 fi
 echo "bench: done; results are in $json"
