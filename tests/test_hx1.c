@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HX1: operators and steps on numbers worked by hand, and against double precision. */
 #include "check.h"
+#include "fx1.h"
 #include "hx1.h"
 #include "rows.h"
 
@@ -457,6 +458,63 @@ static void rewards_are_near_the_true_ones(void **state)
 		}
 }
 
+/* Self-certainty of one token of random rows and a random state: the worst difference from double. */
+static double worst_certainty(
+	uint32_t cols, bool has_lo, enum state_kind kind, enum veto_format format, struct dice *dice)
+{
+	enum { VOCAB = 64 };
+	double *u = malloc(VOCAB * cols * sizeof(*u)), worst = 0, mean;
+	int16_t *hi = malloc(cols * sizeof(*hi)), f;
+	uint8_t *lo = malloc(cols);
+	int32_t *q = malloc(cols * sizeof(*q)), e;
+	void *x = state_new(kind, format, cols, dice);
+	uint32_t bad;
+
+	for (uint32_t i = 0; i < VOCAB * cols; i++)
+		u[i] = dice_normal(dice) / sqrt(cols);
+	for (uint32_t i = 0; i < cols; i++) {
+		mean = 0;
+		for (uint32_t j = 0; j < VOCAB; j++)
+			mean += u[j * cols + i] / VOCAB;
+		for (uint32_t j = 0; j < VOCAB; j++)
+			u[j * cols + i] -= mean;
+	}
+	assert_true(hx1_quantise(x, format, cols, 24, q, &e));
+	for (uint32_t j = 0; j < VOCAB; j++) {
+		double exact = 2.5 - log(151936);
+
+		for (uint32_t i = 0; i < cols; i++)
+			exact += u[j * cols + i] * (double)fx1_widen(x, format, i);
+		assert_int_equal(hx1_make_table_row(u + j * cols, cols, hi, has_lo ? lo : NULL, &f, &bad), 0);
+		worst = fmax(worst, fabs(hx1_table_end(hx1_table_sum(q, cols, hi, has_lo ? lo : NULL), e, f, 0,
+						 -(5LL << 19) + hx1_log_count(151936)) /
+						    0x1p20 -
+					    exact));
+	}
+	free(x);
+	free(q);
+	free(lo);
+	free(hi);
+	free(u);
+	return worst;
+}
+
+static void self_certainty_by_a_table_is_near_the_true_one(void **state)
+{
+	static const uint32_t sizes[] = {576, 896, 3584, 8192};
+	struct dice dice = {4};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) * 2 * VETO_FORMATS; i++) {
+		const uint32_t cols = sizes[i / (2 * VETO_FORMATS)];
+		const enum state_kind kind = i / VETO_FORMATS % 2 ? STATE_WITH_OUTLIERS : STATE_NORMAL;
+		const enum veto_format format = (enum veto_format)(i % VETO_FORMATS);
+
+		assert_true(worst_certainty(cols, true, kind, format, &dice) <= 1e-4);
+		assert_true(worst_certainty(cols, false, kind, format, &dice) <= 5e-3);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -476,6 +534,7 @@ int main(void)
 		cmocka_unit_test(logarithms_go_back_to_probabilities),
 		cmocka_unit_test(a_table_row_gives_self_certainty),
 		cmocka_unit_test(rewards_are_near_the_true_ones),
+		cmocka_unit_test(self_certainty_by_a_table_is_near_the_true_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

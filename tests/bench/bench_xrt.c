@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_xrt JSON URI: what the path to a card costs, emulated or not: start, a launch, rows, bytes. */
 #include "clock.h"
-#include "veto.h"
+#include "head_make.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REPEATS 7
 #define STARTS_AIM_S 1.0
@@ -148,6 +149,66 @@ static void print_bytes(uint32_t cols, enum veto_format format)
 		veto_format_names[format], cols, in, sizeof(struct veto_logits_result));
 }
 
+/* A head of 16-bit weights, cols to 2, of which the card holds the weights. */
+static struct veto_head *make_head(uint32_t cols)
+{
+	float *w = calloc(2, cols * sizeof(*w));
+	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {2, cols}, .data = w};
+	const struct head_source source = {&weight, NULL};
+	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", ""};
+	char path[] = "/tmp/veto_bench.XXXXXX", why[VETO_WHY_MAX];
+	struct veto_head *head;
+
+	for (uint32_t i = 0; w && i < 2 * cols; i++)
+		w[i] = (float)(i % 7) / 100 - 0.03f;
+	close(mkstemp(path));
+	if (!w || head_make_dense(path, &texts, &source, 1, VETO_INT16, why) || veto_head_open(path, &head, why))
+		die(path, w ? why : "out of memory");
+	unlink(path);
+	free(w);
+	return head;
+}
+
+static void time_states(struct veto_device *dev, const float *data, uint32_t cols)
+{
+	enum { STATES = 64 };
+	struct veto_head *head = make_head(cols);
+	struct veto_rows r = {
+		.kind = VETO_HIDDEN, .rows = STATES, .cols = cols, .stride_bytes = cols * sizeof(*data), .data = data};
+	struct veto_score score[STATES];
+	double rate[REPEATS];
+	char what[64], why[VETO_WHY_MAX];
+
+	if (veto_device_load(dev, head, &r.head, why))
+		die(uri, why);
+	for (int i = 0; i < REPEATS; i++) {
+		uint64_t start = clock_ns();
+
+		if (veto_device_score(dev, &r, &(struct veto_results){.score = score}))
+			die(uri, "states could not be scored");
+		rate[i] = STATES * 1e9 / (double)(clock_ns() - start);
+	}
+	snprintf(what, sizeof(what), "fp32 states, D = %u to 2, int16, 64 a job", cols);
+	report(what, "states/s", rate, "");
+	veto_device_unload(dev, r.head);
+	veto_head_close(head);
+}
+
+/* What crosses the link for a token: its logits, or its hidden state. */
+static void print_state_bytes(uint32_t vocab, uint32_t cols)
+{
+	const size_t row =
+		(vocab * 2 + 63) / 64 * 64 + sizeof(struct veto_logits_job) + sizeof(struct veto_logits_result);
+	const size_t state =
+		(cols * 2 + 63) / 64 * 64 + sizeof(struct veto_hidden_job) + sizeof(struct veto_hidden_result);
+
+	printf("bytes of a token, fp16, both ways              logits V = %u: %zu, state D = %u: %zu, %.0f times fewer\n",
+		vocab, row, cols, state, (double)row / (double)state);
+	fprintf(json,
+		"{\"bench\":\"xrt\",\"what\":\"bytes a token\",\"vocab\":%u,\"cols\":%u,\"logits\":%zu,\"state\":%zu}\n",
+		vocab, cols, row, state);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t cols[] = {49152, 151936};
@@ -168,10 +229,17 @@ int main(int argc, char **argv)
 	time_launches(dev, data);
 	for (size_t i = 0; i < 2; i++)
 		time_rows(dev, data, cols[i]);
+	time_states(dev, data, 896);
+	time_states(dev, data, 3584);
 	veto_device_close(dev);
 	for (size_t i = 0; i < 2 && strncmp(uri, "xrt:", 4) == 0; i++)
 		for (int f = VETO_FP32; f <= VETO_FP16; f++)
 			print_bytes(cols[i], (enum veto_format)f);
+	if (strcmp(uri, "cpu:") == 0) {
+		print_state_bytes(49152, 576);
+		print_state_bytes(151936, 896);
+		print_state_bytes(151936, 3584);
+	}
 	free(data);
 	return fclose(json) ? 1 : 0;
 }
