@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hw_report KERNELS.json STAT.json BOARD.json...: what the RTL twin of veto_score_logits takes: clocks for rows, and, by
- * Yosys's `stat -json`, resources of each board.  Nothing of it is a figure of the HLS kernel, or of a card. */
+/* hw_report cycles: clocks that the RTL twins take for rows and states.
+ * hw_report KERNELS.json KERNEL STAT.json BOARD.json...: by Yosys's `stat -json` of one of them, its share of each board.
+ * Nothing of it is a figure of the HLS kernels, or of a card. */
 #include "boards.h"
 #include "description.h"
 #include "kernels.h"
@@ -95,6 +96,68 @@ static void report_cycles(void)
 	rtl_free(rtl);
 }
 
+/* A launch of one job, of a head with so many rows or, with none, of a table's token. */
+static uint64_t count_state_cycles(struct rtl *rtl, uint32_t cols, uint32_t rows, enum veto_weight_format format)
+{
+	static struct veto_hidden_job job __attribute__((aligned(64)));
+	static struct veto_beat meta[1 + VETO_HEAD_OUTPUTS_MAX / 8] __attribute__((aligned(64)));
+	static struct veto_beat results[6] __attribute__((aligned(64)));
+	static char state[VETO_STATE_MAX * 2] __attribute__((aligned(4096)));
+	const size_t bytes = ((size_t)(rows ? rows : 2) * cols * 2 + 4095) / 4096 * 4096 + 4096;
+	char *weights = aligned_alloc(4096, bytes);
+	struct veto_hidden_meta head = {.layers = 1, .rows = {rows}, .weights = {format}};
+	struct veto_trailer trailer;
+	const char *broken;
+
+	if (!weights)
+		exit(EXIT_FAILURE);
+	memset(weights, 0, bytes);
+	if (rows)
+		memcpy(meta, &head, sizeof(head));
+	job = (struct veto_hidden_job){.cols = cols,
+		.format = VETO_KERNEL_BF16,
+		.op = rows ? VETO_HIDDEN_HEAD : VETO_HIDDEN_TABLE24,
+		.states = 1};
+	broken = rtl_launch(rtl,
+		(uint64_t[]){
+			(uintptr_t)state, (uintptr_t)&job, (uintptr_t)results, (uintptr_t)meta, (uintptr_t)weights},
+		1);
+	free(weights);
+	memcpy(&trailer, &results[5], sizeof(trailer));
+	if (broken || trailer.rows_done != 1) {
+		fprintf(stderr, "hw_report: %s\n", broken ? broken : "a state was not scored");
+		exit(EXIT_FAILURE);
+	}
+	return rtl_cycles(rtl);
+}
+
+static void report_state_cycles(void)
+{
+	static const uint32_t sizes[] = {896, 1536, 3584, 8192};
+	struct rtl *rtl = rtl_new(RTL_VETO_SCORE_HIDDEN, NULL);
+
+	if (!rtl)
+		exit(EXIT_FAILURE);
+	printf("\nThe RTL twin of veto_score_hidden, one bf16 state, in clocks; a head's row has so many beats.\n\n"
+	       "    D  weights  beats  a row more        1 row  64 rows  a table's token\n");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		for (int f = VETO_INT8; f <= VETO_INT16; f++) {
+			const enum veto_weight_format format = (enum veto_weight_format)f;
+			const uint32_t beats = (sizes[i] * (f == VETO_INT8 ? 1 : 2) + 63) / 64;
+			const uint64_t few = count_state_cycles(rtl, sizes[i], 1, format);
+			const uint64_t many = count_state_cycles(rtl, sizes[i], 64, format);
+			const double more = (double)(many - few) / 63;
+
+			printf("%5u  %-7s  %5u  %6.1f (%5.1f%%)  %5llu  %7llu", sizes[i],
+				f == VETO_INT8 ? "int8" : "int16", beats, more, 100.0 * beats / more,
+				(unsigned long long)few, (unsigned long long)many);
+			if (f == VETO_INT16)
+				printf("  %15llu", (unsigned long long)count_state_cycles(rtl, sizes[i], 0, format));
+			printf("\n");
+		}
+	rtl_free(rtl);
+}
+
 /* --- Resources --- */
 
 /* What a cell of Yosys's synth_xilinx takes; names may go on. */
@@ -156,7 +219,8 @@ static int read_cells(const cJSON *root, void *arg, char *why)
 
 static void print_share(uint32_t part, uint32_t whole) { printf("  %7u %4.1f%%", whole, 100.0 * part / whole); }
 
-static int report_resources(const char *kernels_path, const char *stat, char *const *boards, char *why)
+static int report_resources(
+	const char *kernels_path, const char *kernel, const char *stat, char *const *boards, char *why)
 {
 	struct board_resources unit = {0};
 	struct kernels kernels;
@@ -166,11 +230,11 @@ static int report_resources(const char *kernels_path, const char *stat, char *co
 		err = description_read(stat, read_cells, &unit, why);
 	if (err)
 		return err;
-	printf("\nOne unit of the twin by `yosys synth_xilinx -family xcup`, whose timing is not known, and its share of each\n"
+	printf("\nOne unit of the twin of %s by `yosys synth_xilinx -family xcup`, whose timing is not known, and its share of each\n"
 	       "board's part; the platform's shell takes some of that.\n\n"
 	       "             LUT             FF             BRAM36          URAM            DSP\n"
 	       "unit   %7u        %7u        %7u        %7u        %7u\n",
-		unit.lut, unit.ff, unit.bram36, unit.uram, unit.dsp);
+		kernel, unit.lut, unit.ff, unit.bram36, unit.uram, unit.dsp);
 	for (; *boards; boards++) {
 		struct board board;
 
@@ -192,12 +256,16 @@ int main(int argc, char **argv)
 {
 	char why[VETO_WHY_MAX];
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: hw_report KERNELS.json STAT.json BOARD.json...\n");
+	if (argc == 2 && strcmp(argv[1], "cycles") == 0) {
+		report_cycles();
+		report_state_cycles();
+		return 0;
+	}
+	if (argc < 5) {
+		fprintf(stderr, "usage: hw_report cycles | KERNELS.json KERNEL STAT.json BOARD.json...\n");
 		return 2;
 	}
-	report_cycles();
-	if (report_resources(argv[1], argv[2], argv + 3, why)) {
+	if (report_resources(argv[1], argv[2], argv[3], argv + 4, why)) {
 		fprintf(stderr, "hw_report: %s\n", why);
 		return 1;
 	}
