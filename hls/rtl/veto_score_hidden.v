@@ -235,13 +235,14 @@ module veto_score_hidden (
 		.arlen(m_axi_weights_0_arlen), .arsize(m_axi_weights_0_arsize), .arburst(m_axi_weights_0_arburst),
 		.arvalid(m_axi_weights_0_arvalid), .arready(m_axi_weights_0_arready),
 		.burst_ends(m_axi_weights_0_rvalid && m_axi_weights_0_rready && m_axi_weights_0_rlast));
+	wire [41:0] token_beats = {10'd0, token[31:0]} * {32'd0, row_beats};
 	always @(posedge clk) begin
 		if (begins) begin
 			runs <= batch[4:0];
 			run_beats <= is_table ? {14'd0, row_beats} : {9'd0, rows[14:0]} * {14'd0, row_beats} +
 				(has_second ? {17'd0, second_rows[6:0]} * {14'd0, second_row_beats} : 24'd0);
 			run_address <= weights + weight_offset +
-				(is_table ? {{22'd0, {32'd0, token[31:0]} * {54'd0, row_beats}}[57:0], 6'd0} : 64'd0);
+				(is_table ? {16'd0, token_beats, 6'd0} : 64'd0);
 		end else if (runs != 0 && takes_run) begin
 			runs <= runs - 1;
 		end
