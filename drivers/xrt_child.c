@@ -231,8 +231,10 @@ static int load(const struct link_call *call, char *text)
 {
 	const struct unit *u = &card.unit[card.used.of[LINK_LOGITS]];
 	struct held *h = &card.head[call->head];
-	int err = open_buffer(&h->meta, u, call->bytes, VETO_SCORE_HIDDEN_META, text);
+	int err;
 
+	free_head(h); /* of one that was not filled */
+	err = open_buffer(&h->meta, u, call->bytes, VETO_SCORE_HIDDEN_META, text);
 	if (!err)
 		err = open_buffer(&h->weights, u, call->weight_bytes, VETO_SCORE_HIDDEN_WEIGHTS_0, text);
 	if (err)

@@ -3,6 +3,7 @@
 #include "cards.h"
 #include "check.h"
 #include "clock.h"
+#include "heads.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,6 +54,31 @@ static void a_card_that_fails_is_lost_and_can_be_opened_again(void **state)
 	for (size_t i = 0; i < CARDS * sizeof(faults) / sizeof(*faults); i++)
 		lose(cards[i % CARDS], faults[i / CARDS]);
 	assert_nothing_is_left();
+}
+
+static void a_card_that_fails_under_a_head_is_lost(void **state)
+{
+	static const char *const faults[] = {"die:write:1", "hang:write:1", "hang:write:2"};
+	struct veto_head *head = head_new(shape_named("token-prm"), VETO_INT16, 100, 1);
+	struct veto_record record;
+	struct veto_device *dev;
+	char why[VETO_WHY_MAX];
+	uint32_t slot;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+		setenv("VETO_MODEL_FAULT", faults[i], 1);
+		assert_int_equal(veto_device_open(cards[i % CARDS], &dev, why), 0);
+		assert_true(veto_device_load(dev, head, &slot, why) < 0);
+		if (!strstr(why, "the card is lost"))
+			fail_msg("%s: '%s'", faults[i], why);
+		assert_true(card_score(dev, &record) < 0);
+		assert_true(veto_device_load(dev, head, &slot, why) < 0);
+		veto_device_close(dev);
+		assert_nothing_is_left();
+	}
+	unsetenv("VETO_MODEL_FAULT");
+	veto_head_close(head);
 }
 
 static void a_card_that_does_not_open_is_an_error(void **state)
@@ -265,6 +291,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_card_that_fails_is_lost_and_can_be_opened_again),
+		cmocka_unit_test(a_card_that_fails_under_a_head_is_lost),
 		cmocka_unit_test(a_card_that_does_not_open_is_an_error),
 		cmocka_unit_test(a_burst_that_leaves_its_buffer_ends_the_card),
 		cmocka_unit_test(launches_run_on_every_unit),
