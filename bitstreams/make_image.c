@@ -106,7 +106,7 @@ static int make(const struct kernels *k, uint16_t mode, const char *const *paths
 	for (uint32_t i = 0; i < k->count; i++)
 		for (uint32_t u = 0; u < k->kernel[i].units; u++)
 			add_unit(&k->kernel[i], u, &ips, &connections);
-	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION);
+	snprintf(versions, sizeof(versions), XCLBIN_VERSIONS, VETO_KERNEL_CONTRACT, VETO_FX1_VERSION, VETO_HX1_VERSION);
 	const struct xclbin image = {
 		.mode = mode,
 		.platform = XCLBIN_EMULATION_PLATFORM,

@@ -225,7 +225,7 @@ const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t ki
 	return NULL;
 }
 
-bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *arithmetic)
+bool xclbin_versions(const struct xclbin *image, struct xclbin_versions *out)
 {
 	const struct xclbin_section *section = xclbin_find(image, XCLBIN_USER_METADATA);
 	char text[64] = "";
@@ -233,7 +233,7 @@ bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *a
 	if (!section || section->bytes >= sizeof(text))
 		return false;
 	memcpy(text, section->data, section->bytes);
-	return sscanf(text, XCLBIN_VERSIONS, contract, arithmetic) == 2;
+	return sscanf(text, XCLBIN_VERSIONS, &out->contract, &out->fx, &out->hx) == 3;
 }
 
 bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record)

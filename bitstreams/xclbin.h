@@ -56,8 +56,12 @@ struct xclbin_connection {
 #define XCLBIN_EMULATION_PLATFORM "veto:emulation:1:0"
 #define XCLBIN_EMULATION_GIB 16
 
-/* How an image says which versions of the kernel contract and of the arithmetic it follows. */
-#define XCLBIN_VERSIONS "veto contract %u arithmetic %u"
+/* How an image says which versions of the kernel contract, of FX1 and of HX1 it follows. */
+#define XCLBIN_VERSIONS "veto contract %u FX %u HX %u"
+
+struct xclbin_versions {
+	uint32_t contract, fx, hx;
+};
 
 /* Write the image.  The uuid is found from the content, so the same content gives the same file.
  *   -EIO  can't be written; `why` says why */
@@ -81,7 +85,7 @@ const char *xclbin_mode_name(uint16_t mode, char *text);
 const struct xclbin_section *xclbin_find(const struct xclbin *image, uint32_t kind);
 
 /* The versions that the image states; false: it does not. */
-bool xclbin_versions(const struct xclbin *image, uint32_t *contract, uint32_t *arithmetic);
+bool xclbin_versions(const struct xclbin *image, struct xclbin_versions *out);
 
 /* Record index of a section that is a table: a count, and records; false: there are fewer. */
 bool xclbin_record(const struct xclbin *image, uint32_t kind, uint32_t index, void *record);

@@ -84,22 +84,26 @@ int image_read(const struct xclbin *image, const char *path, uint16_t mode, stru
 {
 	static const uint32_t needed[] = {
 		XCLBIN_BITSTREAM, XCLBIN_EMBEDDED_METADATA, XCLBIN_MEM_TOPOLOGY, XCLBIN_CONNECTIVITY, XCLBIN_IP_LAYOUT};
-	uint32_t contract, arithmetic;
+	struct xclbin_versions v;
 	unsigned char uuid[16];
 	char names[2][16];
 
 	if (image->mode != mode)
 		return param_fail(-EINVAL, why, "xrt: %s: it is an image for %s, and one for %s is wanted", path,
 			xclbin_mode_name(image->mode, names[0]), xclbin_mode_name(mode, names[1]));
-	if (!xclbin_versions(image, &contract, &arithmetic))
+	if (!xclbin_versions(image, &v))
 		return param_fail(
 			-EINVAL, why, "xrt: %s: it does not state the versions of contract and arithmetic", path);
-	if (contract != VETO_KERNEL_CONTRACT)
+	if (v.contract != VETO_KERNEL_CONTRACT)
 		return param_fail(-EINVAL, why, "xrt: %s: its kernels follow contract %u, and %u is wanted", path,
-			contract, VETO_KERNEL_CONTRACT);
-	if (arithmetic != VETO_FX1_VERSION)
-		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic is version %u, and %u is wanted", path,
-			arithmetic, VETO_FX1_VERSION);
+			v.contract, VETO_KERNEL_CONTRACT);
+	if (v.fx != VETO_FX1_VERSION)
+		return param_fail(-EINVAL, why, "xrt: %s: its arithmetic for logits is version %u, and %u is wanted",
+			path, v.fx, VETO_FX1_VERSION);
+	if (v.hx != VETO_HX1_VERSION)
+		return param_fail(-EINVAL, why,
+			"xrt: %s: its arithmetic for hidden states is version %u, and %u is wanted", path, v.hx,
+			VETO_HX1_VERSION);
 	if (check_kernels(image, path, &out->units, why))
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)

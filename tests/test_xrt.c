@@ -84,20 +84,22 @@ static void images_that_do_not_fit_are_refused(void **state)
 		uint16_t mode;
 		const char *versions, *unit, *why;
 	} bad[] = {
-		{XCLBIN_HW_EMULATION, "veto contract 2 arithmetic 1", "veto_score_logits:veto_score_logits_1",
+		{XCLBIN_HW_EMULATION, "veto contract 2 FX 1 HX 1", "veto_score_logits:veto_score_logits_1",
 			"an image for hw_emu, and one for sw_emu is wanted"},
-		{XCLBIN_HARDWARE, "veto contract 2 arithmetic 1", "veto_score_logits:veto_score_logits_1",
+		{XCLBIN_HARDWARE, "veto contract 2 FX 1 HX 1", "veto_score_logits:veto_score_logits_1",
 			"an image for hw, and one for sw_emu is wanted"},
 		{XCLBIN_SW_EMULATION, "{}", "veto_score_logits:veto_score_logits_1", "does not state the versions"},
-		{XCLBIN_SW_EMULATION, "veto contract 9 arithmetic 1", "veto_score_logits:veto_score_logits_1",
+		{XCLBIN_SW_EMULATION, "veto contract 9 FX 1 HX 1", "veto_score_logits:veto_score_logits_1",
 			"follow contract 9, and 2 is"},
-		{XCLBIN_SW_EMULATION, "veto contract 2 arithmetic 7", "veto_score_logits:veto_score_logits_1",
-			"arithmetic is version 7, and 1 is"},
-		{XCLBIN_SW_EMULATION, "veto contract 2 arithmetic 1", "vadd:vadd_1",
+		{XCLBIN_SW_EMULATION, "veto contract 2 FX 7 HX 1", "veto_score_logits:veto_score_logits_1",
+			"arithmetic for logits is version 7, and 1 is"},
+		{XCLBIN_SW_EMULATION, "veto contract 2 FX 1 HX 5", "veto_score_logits:veto_score_logits_1",
+			"arithmetic for hidden states is version 5, and 1 is"},
+		{XCLBIN_SW_EMULATION, "veto contract 2 FX 1 HX 1", "vadd:vadd_1",
 			"no kernel veto_score_logits; it has: vadd:vadd_1"},
-		{XCLBIN_SW_EMULATION, "veto contract 2 arithmetic 1", "veto_score_logits:veto_score_logits_1",
+		{XCLBIN_SW_EMULATION, "veto contract 2 FX 1 HX 1", "veto_score_logits:veto_score_logits_1",
 			"no kernel veto_score_hidden; it has: veto_score_logits:veto_score_logits_1"},
-		{XCLBIN_SW_EMULATION, "veto contract 2 arithmetic 1", "veto_score_logits:veto_score_logits_2",
+		{XCLBIN_SW_EMULATION, "veto contract 2 FX 1 HX 1", "veto_score_logits:veto_score_logits_2",
 			"a unit is named 'veto_score_logits:veto_score_logits_2'; its units are to be named "
 			"veto_score_logits_1 to _1"},
 	};

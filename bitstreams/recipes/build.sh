@@ -41,7 +41,8 @@ v++ --link --target "$target" --config "$work/link.cfg" "${objects[@]}" -o "$wor
 
 # The versions that the loader asks for.
 version() { sed -n "s/^#define $1 \([0-9]*\)u.*/\1/p" "$here/hls/veto_hw.h"; }
-printf 'veto contract %u arithmetic %u' "$(version VETO_KERNEL_CONTRACT)" "$(version VETO_FX1_VERSION)" >"$work/versions"
+printf 'veto contract %u FX %u HX %u' "$(version VETO_KERNEL_CONTRACT)" "$(version VETO_FX1_VERSION)" \
+	"$(version VETO_HX1_VERSION)" >"$work/versions"
 xclbinutil --force --input "$work/linked.xclbin" --add-section "USER_METADATA:RAW:$work/versions" --output "$out"
 out=$(realpath "$out")
 (cd "$here" && bitstreams/recipes/manifest.sh "$out" "board-configs/$1.json" hls/kernels.json hls/*.h hls/score_*.c)

@@ -55,7 +55,7 @@ static void print_size(uint64_t kib)
 static void print_text(const struct xclbin *image)
 {
 	char mode[16];
-	uint32_t contract, arithmetic;
+	struct xclbin_versions v;
 	struct xclbin_memory memory;
 	struct xclbin_ip ip;
 
@@ -63,8 +63,8 @@ static void print_text(const struct xclbin *image)
 	print_plain(image->platform, sizeof(image->platform));
 	printf("\nuuid        ");
 	print_uuid(image);
-	if (xclbin_versions(image, &contract, &arithmetic))
-		printf("\nversions    kernel contract %u, arithmetic FX%u\n", contract, arithmetic);
+	if (xclbin_versions(image, &v))
+		printf("\nversions    kernel contract %u, FX%u, HX%u\n", v.contract, v.fx, v.hx);
 	else
 		printf("\nversions    not stated\n");
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
@@ -95,7 +95,7 @@ static void print_string(const char *text, size_t bytes)
 static void print_json(const struct xclbin *image)
 {
 	char mode[16];
-	uint32_t contract, arithmetic;
+	struct xclbin_versions v;
 	struct xclbin_memory memory;
 	struct xclbin_ip ip;
 
@@ -104,8 +104,8 @@ static void print_json(const struct xclbin *image)
 	printf(",\"uuid\":\"");
 	print_uuid(image);
 	printf("\"");
-	if (xclbin_versions(image, &contract, &arithmetic))
-		printf(",\"contract\":%u,\"arithmetic\":%u", contract, arithmetic);
+	if (xclbin_versions(image, &v))
+		printf(",\"contract\":%u,\"fx\":%u,\"hx\":%u", v.contract, v.fx, v.hx);
 	printf(",\"kernels\":[");
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
 		printf("%s{\"name\":", i ? "," : "");

@@ -15,9 +15,9 @@ static void read_everything(const struct xclbin *image, const uint8_t *file, siz
 {
 	static const uint32_t kinds[] = {XCLBIN_MEM_TOPOLOGY, XCLBIN_CONNECTIVITY, XCLBIN_IP_LAYOUT};
 	unsigned char record[sizeof(struct xclbin_ip)];
-	uint32_t contract, arithmetic;
+	struct xclbin_versions versions;
 
-	xclbin_versions(image, &contract, &arithmetic);
+	xclbin_versions(image, &versions);
 	for (int k = 0; k < 3; k++)
 		for (uint32_t i = 0; xclbin_record(image, kinds[k], i, record); i++)
 			;

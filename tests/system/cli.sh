@@ -114,7 +114,7 @@ image=${VETO%/*}/veto-sw-emu.xclbin
 if [ -e "$image" ]; then
 	expect 'kernel      veto_score_logits:veto_score_logits_1, registers at 0x1800000' "$VETO" inspect "$image"
 	expect 'kernel      veto_score_logits:veto_score_logits_2, registers at 0x1810000' "$VETO" inspect "$image"
-	expect '"contract":2,"arithmetic":1,"kernels":[{"name":"veto_score_logits:veto_score_logits_1","base":25165824},{' \
+	expect '"contract":2,"fx":1,"hx":1,"kernels":[{"name":"veto_score_logits:veto_score_logits_1","base":25165824},{' \
 		"$VETO" inspect --json "$image"
 	head -c 1000 "$image" >"$work/cut.xclbin"
 	refuse 2 "$work/cut.xclbin: its header says $(stat -c %s "$image") bytes, and there are 1000" "$VETO" inspect "$work/cut.xclbin"

@@ -47,11 +47,12 @@ for config in "$SOURCE"/board-configs/*.json; do
 		said "v++ --link --target $target "
 		said "platform=$platform"
 		said "nk=veto_score_logits:"
-		for argument in rows jobs results; do
-			said "sp=veto_score_logits_1.$argument:"
+		for argument in logits_1.rows logits_1.jobs logits_1.results hidden_1.states hidden_1.jobs hidden_1.results hidden_1.meta hidden_1.weights_0; do
+			said "sp=veto_score_$argument:"
 		done
+		said "syn.top=veto_score_hidden"
 		grep -q '^sp=.*count' "$CALLS" && complain "$board: a scalar lies in a memory"
-		said "veto contract $(sed -n 's/^#define VETO_KERNEL_CONTRACT \([0-9]*\)u.*/\1/p' "$SOURCE/hls/veto_hw.h") arithmetic "
+		said "veto contract $(sed -n 's/^#define VETO_KERNEL_CONTRACT \([0-9]*\)u.*/\1/p' "$SOURCE/hls/veto_hw.h") FX 1 HX 1"
 		(cd "$SOURCE" && grep -v "$board.xclbin" "$work/$board.xclbin.sha256" | sha256sum -c --quiet) || complain "$board: manifest"
 		grep -q '^# v++ of a test' "$work/$board.xclbin.sha256" || complain "$board: the manifest does not name its tools"
 	done
