@@ -233,5 +233,5 @@ int main(int argc, char **argv)
 		veto_device_close(dev);
 	err = cmocka_run_group_tests_name(contract_uri, tests, NULL, NULL);
 	err += contract_test_rows(strtoull(argv[2], NULL, 10));
-	return err + contract_test_hidden(10 * strtoull(argv[2], NULL, 10)) ? 1 : 0;
+	return err + contract_test_hidden(4 * strtoull(argv[2], NULL, 10)) ? 1 : 0;
 }
