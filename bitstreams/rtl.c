@@ -16,6 +16,7 @@
 #define BURSTS_MAX 32
 #define RESET_CYCLES 64
 #define STALL_CYCLES 1000000u
+#define SLOW_TIMES 20u
 
 enum { CONTROL = 0x00, GLOBAL_ENABLE = 0x04, ENABLE = 0x08, STATUS = 0x0c };
 
@@ -138,10 +139,12 @@ static void move_read(struct rtl *rtl, struct read_port *port)
 	if (pins->arvalid && pins->arready) {
 		const uint32_t beats = pins->arlen + 1u;
 		const char *memory = find(rtl, pins->araddr, beats, pins->arsize, pins->arburst);
+		const bool is_slow = rtl->pace.slow_read > 0 && port == &rtl->read[rtl->pace.slow_read - 1];
+		const uint64_t due = rtl->cycle + (is_slow ? SLOW_TIMES : 1) * rtl->pace.latency_cycles;
 
 		if (memory)
-			queue_put(&port->queue, (struct burst){memory, rtl->cycle + rtl->pace.latency_cycles, beats,
-							++rtl->reads == rtl->pace.failing_reads});
+			queue_put(&port->queue,
+				(struct burst){memory, due, beats, ++rtl->reads == rtl->pace.failing_reads});
 		rtl->moved = rtl->cycle;
 	}
 	if (!pins->rvalid || !pins->rready)

@@ -17,6 +17,8 @@ struct rtl_pace {
 	uint32_t latency_cycles; /* from a burst's address to its first beat, or from a write to its answer */
 	uint32_t gaps; /* percent of the clocks in which a port is not ready, each port for itself */
 	uint64_t seed; /* of the gaps */
+	uint32_t
+		slow_read; /* the read port, in the order of arguments from 1 on, whose latency is 20 times as long; 0: none */
 	uint32_t failing_reads, failing_writes; /* the n-th burst is answered with an error; 0: none */
 };
 

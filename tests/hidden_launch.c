@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define BEAT sizeof(struct veto_beat)
-#define MEMORY_BYTES (16u << 20)
+#define MEMORY_BYTES (24u << 20)
 #define STATES_OF_ALL 4096u
 
 static_assert(sizeof(struct veto_hidden_job) == BEAT && sizeof(struct veto_hidden_meta) == BEAT, "these are one beat");

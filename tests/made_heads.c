@@ -3,7 +3,9 @@
 #include "made_heads.h"
 #include "check.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* At the ends of their ranges too. */
 static int any_weight(int most, bool is_tied, struct dice *dice)
@@ -68,4 +70,58 @@ void made_free(struct made *m)
 		free((void *)m->head.layer[i].scale);
 	}
 	free(m);
+}
+
+static void *filled(size_t count, size_t bytes, int32_t value)
+{
+	char *out = malloc(count * bytes);
+
+	assert_non_null(out);
+	for (size_t i = 0; i < count; i++)
+		memcpy(out + i * bytes, &value, bytes);
+	return out;
+}
+
+struct veto_head *made_largest(enum veto_weight_format format, int sign, bool is_distance)
+{
+	static const struct veto_weight_scale scale[] = {{0xffff, 44, INT_MAX}, {0xffff, 26, INT_MIN}};
+	const size_t bytes = format == VETO_INT8 ? 1 : 2;
+	struct veto_head *head = calloc(1, sizeof(*head));
+	struct veto_weight_scale *scales = malloc(sizeof(scale));
+
+	assert_true(head && scales);
+	memcpy(scales, scale, sizeof(scale));
+	head->info =
+		(struct veto_head_info){.kind = VETO_HEAD_DENSE, .cols = VETO_STATE_MAX, .layers = 1, .outputs = 2};
+	head->output = is_distance ? HEAD_DISTANCE : HEAD_RAW;
+	head->layer[0] = (struct hx1_layer){.rows = 2,
+		.cols = VETO_STATE_MAX,
+		.format = format,
+		.weight = filled(2 * VETO_STATE_MAX, bytes, sign * (format == VETO_INT8 ? 127 : 32767)),
+		.scale = scales};
+	return head;
+}
+
+struct veto_head *made_largest_table(int sign)
+{
+	struct veto_head *head = calloc(1, sizeof(*head));
+
+	assert_non_null(head);
+	head->info = (struct veto_head_info){.kind = VETO_HEAD_SCH, .cols = VETO_STATE_MAX, .vocab = 1};
+	head->hi = filled(VETO_STATE_MAX, sizeof(*head->hi), sign > 0 ? 32767 : -32768);
+	head->lo = filled(VETO_STATE_MAX, sizeof(*head->lo), sign > 0 ? 255 : 1);
+	head->f = filled(1, sizeof(*head->f), -11);
+	head->c = filled(1, sizeof(*head->c), sign * (1 << 20));
+	return head;
+}
+
+void made_head_free(struct veto_head *head)
+{
+	free((void *)head->layer[0].weight);
+	free((void *)head->layer[0].scale);
+	free((void *)head->hi);
+	free((void *)head->lo);
+	free((void *)head->f);
+	free((void *)head->c);
+	free(head);
 }

@@ -19,4 +19,9 @@ void made_free(struct made *m);
 /* Append a layer. */
 void made_add(struct made *m, uint32_t rows, enum veto_weight_format format, struct dice *dice);
 
+/* Every weight, scale and bias is at the end of its range, and sums fill theirs. */
+struct veto_head *made_largest(enum veto_weight_format format, int sign, bool is_distance);
+struct veto_head *made_largest_table(int sign);
+void made_head_free(struct veto_head *head);
+
 #endif

@@ -7,7 +7,6 @@
 #include "rows.h"
 #include "rtl.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +55,7 @@ static void check(struct hidden_launch *l, const char *what)
 	struct rtl_pace pace = paces[launches % 3];
 	struct veto_trailer trailer;
 
+	pace.slow_read = (uint32_t)(launches % 5);
 	pace.seed = launches++;
 	trailer = run(l, &pace);
 	assert_int_equal(trailer.error, VETO_KERNEL_OK);
@@ -209,6 +209,8 @@ static void tables_score_as_the_reference_says(void **state)
 	for (size_t i = 0; i < WIDTHS; i++) {
 		struct hidden_launch l = hidden_launch_new(i % 2 ? 0 : 0xff);
 
+		if (i < 3) /* ids of more than 16 bits */
+			add_table(&l, 140000, 1, true);
 		for (int turn = 0; turn < 4; turn++)
 			add_table(&l, 21, widths[i], turn % 2);
 		check(&l, "tables");
@@ -257,42 +259,33 @@ static void the_widest_states_score_as_the_reference_says(void **state)
 /* The largest products of all, at which sums and what follows must not overflow. */
 static void the_largest_sums_do_not_overflow(void **state)
 {
-	static const int signs[] = {1, -1};
+	float data[VETO_STATE_MAX];
+	const uint32_t token = 0;
+	const int64_t logp = 0;
+	const struct veto_rows rows = {.kind = VETO_HIDDEN,
+		.rows = 1,
+		.cols = VETO_STATE_MAX,
+		.stride_bytes = sizeof(data),
+		.data = data,
+		.token = &token,
+		.token_logp_q20 = &logp};
 	struct hidden_launch l = hidden_launch_new(0);
 
 	(void)state;
-	for (size_t k = 0; k < 2; k++)
-		for (int f = VETO_INT8; f <= VETO_INT16; f++) {
-			struct made *m = made_new(2, VETO_STATE_MAX, (enum veto_weight_format)f, false, &dice);
-			struct veto_weight_scale *scale;
+	for (uint32_t i = 0; i < VETO_STATE_MAX; i++)
+		data[i] = 0x1.fffffep+0f;
+	for (int sign = -1; sign <= 1; sign += 2) {
+		struct veto_head *heads[] = {made_largest(VETO_INT8, sign, false),
+			made_largest(VETO_INT16, sign, false), made_largest(VETO_INT16, sign, true),
+			made_largest_table(sign)};
 
-			for (uint32_t i = 0; i < 2 * VETO_STATE_MAX; i++)
-				if (f == VETO_INT8)
-					((int8_t *)(uintptr_t)m->head.layer[0].weight)[i] = (int8_t)(signs[k] * 127);
-				else
-					((int16_t *)(uintptr_t)m->head.layer[0].weight)[i] =
-						(int16_t)(signs[k] * 32767);
-			scale = (struct veto_weight_scale *)(uintptr_t)m->head.layer[0].scale;
-			scale[0] = (struct veto_weight_scale){0xffff, 44, INT_MAX};
-			scale[1] = (struct veto_weight_scale){0xffff, 26, INT_MIN};
-			for (int part = 0; part <= f; part++) {
-				const struct hidden_place place = (m->head.output = part ? HEAD_DISTANCE : HEAD_RAW,
-					hidden_launch_load(&l, &m->head));
-				float *data = malloc(VETO_STATE_MAX * sizeof(*data));
+		for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+			const struct hidden_place place = hidden_launch_load(&l, heads[i]);
 
-				assert_non_null(data);
-				for (uint32_t i = 0; i < VETO_STATE_MAX; i++)
-					data[i] = 0x1.fffffep+0f;
-				hidden_launch_add(&l, &m->head, &place,
-					&(struct veto_rows){.kind = VETO_HIDDEN,
-						.rows = 1,
-						.cols = VETO_STATE_MAX,
-						.stride_bytes = VETO_STATE_MAX * sizeof(*data),
-						.data = data});
-				free(data);
-			}
-			made_free(m);
+			hidden_launch_add(&l, heads[i], &place, &rows);
+			made_head_free(heads[i]);
 		}
+	}
 	check(&l, "largest sums");
 	hidden_launch_free(&l);
 }

@@ -3,7 +3,6 @@
 module veto_scales (
 	input wire clk,
 	input wire rst_n,
-	input wire clears, // what is held
 	// So many beats from an address on, so many times.
 	input wire asks,
 	input wire [63:0] ask_address,
@@ -60,13 +59,12 @@ module veto_scales (
 			at_read <= at_read + 1;
 		held <= held + {4'd0, writes} - {4'd0, frees};
 		unclaimed <= unclaimed + {4'd0, writes} - {4'd0, claims};
-		if (clears) begin
+		if (!rst_n) begin
+			times <= 0;
 			at_write <= 0;
 			at_read <= 0;
 			held <= 0;
 			unclaimed <= 0;
 		end
-		if (!rst_n)
-			times <= 0;
 	end
 endmodule

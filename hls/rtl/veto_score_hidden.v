@@ -172,7 +172,7 @@ module veto_score_hidden (
 	wire [6:0] second_rows_up = second_rows[6:0] + 7'd7;
 	wire has_second = is_head && layers == 2;
 	wire begins;
-	veto_scales scales (.clk(clk), .rst_n(rst_n), .clears(phase == JOB), .asks(asks_meta || (begins && is_head)),
+	veto_scales scales (.clk(clk), .rst_n(rst_n), .asks(asks_meta || (begins && is_head)),
 		.ask_address(asks_meta ? meta_address : meta_address + 64),
 		.ask_beats(asks_meta ? 12'd1 : rows_up[14:3] + (has_second ? {8'd0, second_rows_up[6:3]} : 12'd0)),
 		.ask_times(asks_meta ? 5'd1 : batch[4:0]), .comes(meta_comes), .keeps(phase != META),
