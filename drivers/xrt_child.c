@@ -222,7 +222,7 @@ static int start(const struct link_call *call, char *text)
 		return fail(text, "xrtRunStart");
 	s->results_in_flight = call->results;
 	s->start_ns = clock_ns();
-	card.flight[(card.first + card.flights++) % card.slots] = call->slot;
+	card.flight[(card.first + card.flights++) % LINK_SLOTS_MAX] = call->slot;
 	return 0;
 }
 
@@ -261,7 +261,7 @@ static struct link_report land(void)
 	const int state = xrtRunWait(s->run);
 
 	s->unit->landed_ns = clock_ns();
-	card.first = (card.first + 1) % card.slots;
+	card.first = (card.first + 1) % LINK_SLOTS_MAX;
 	card.flights--;
 	report.device_ns = s->unit->landed_ns - from;
 	if (state != ERT_CMD_STATE_COMPLETED) {

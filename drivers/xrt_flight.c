@@ -112,10 +112,10 @@ static uint32_t tag_of(const struct flight *f, const struct link_slot *slot, uin
 int flight_check(const struct flight *f, const struct link_slot *slot)
 {
 	const struct veto_trailer *t = &slot->trailer;
-	const uint32_t arithmetic = f->kernel == LINK_HIDDEN ? VETO_HX1_VERSION : VETO_FX1_VERSION;
+	static const uint32_t arithmetics[] = {[LINK_LOGITS] = VETO_FX1_VERSION, [LINK_HIDDEN] = VETO_HX1_VERSION};
 
-	if (t->magic != VETO_KERNEL_MAGIC || t->contract != VETO_KERNEL_CONTRACT || t->arithmetic != arithmetic ||
-		t->error != VETO_KERNEL_OK || t->rows_done != f->jobs)
+	if (t->magic != VETO_KERNEL_MAGIC || t->contract != VETO_KERNEL_CONTRACT ||
+		t->arithmetic != arithmetics[f->kernel] || t->error != VETO_KERNEL_OK || t->rows_done != f->jobs)
 		return -EIO;
 	for (uint32_t i = 0; i < f->rows; i++)
 		if (tag_of(f, slot, i) != f->job[i])

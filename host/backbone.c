@@ -188,7 +188,7 @@ static int read_pair(struct reader *r, struct model *m)
 static int read_tensor(struct reader *r, struct model *m)
 {
 	struct norm n = {.values = 1};
-	uint32_t dims, type;
+	uint32_t dims = 0, type;
 	uint64_t dim;
 	int err = take_text(r, &n.name);
 

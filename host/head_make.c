@@ -88,7 +88,7 @@ static int find_layer(const struct head_shape *shape, uint32_t i, const struct s
 int head_shape_find(const char *name, const struct safetensors *st, const struct head_shape **shape,
 	struct head_source source[VETO_HEAD_LAYERS_MAX], char *why)
 {
-	char known[VETO_WHY_MAX / 2];
+	char known[VETO_WHY_MAX / 2] = "";
 	size_t used = 0;
 	bool is_known = false;
 
@@ -193,6 +193,7 @@ static int make_row(const struct head_source *source, uint32_t o, uint32_t cols,
 	struct layer *l, char *why)
 {
 	const size_t bytes = format == VETO_INT8 ? 1 : 2;
+	const char *bias_name = source->bias ? source->bias->name : "no bias";
 	const double bias = source->bias ? tensor_value(source->bias, o) : 0;
 	struct veto_weight_scale scale;
 	uint32_t bad;
@@ -209,7 +210,7 @@ static int make_row(const struct head_source *source, uint32_t o, uint32_t cols,
 		return param_fail(
 			-EINVAL, why, "\"%s\" [%u, %u] is %g", source->weight->name, o, bad, (double)l->row[bad]);
 	if (bad == cols)
-		return param_fail(-EINVAL, why, "\"%s\" [%u] is %g, out of range", source->bias->name, o, bias);
+		return param_fail(-EINVAL, why, "\"%s\" [%u] is %g, out of range", bias_name, o, bias);
 	return param_fail(-EINVAL, why, "\"%s\" row %u: its weights are out of range", source->weight->name, o);
 }
 

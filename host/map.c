@@ -14,14 +14,14 @@ int map_open(const char *path, struct map *out, char *why)
 {
 	const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for its writer */
 	void *data = MAP_FAILED;
-	struct stat status;
+	struct stat status = {.st_size = 0};
 	int err = 0;
 
-	if (file < 0 || fstat(file, &status))
-		err = -errno;
-	else if (!S_ISREG(status.st_mode) || status.st_size == 0)
+	if (file >= 0 && fstat(file, &status) == 0 && (!S_ISREG(status.st_mode) || status.st_size == 0))
 		err = -EINVAL;
-	else if ((data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0)) == MAP_FAILED)
+	else if (file >= 0)
+		data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	if (data == MAP_FAILED && !err)
 		err = -errno;
 	if (file >= 0)
 		close(file);

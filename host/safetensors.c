@@ -130,7 +130,7 @@ static int read_texts(const cJSON *object, struct safetensors *st, char *why)
 {
 	const cJSON *item;
 
-	if (!cJSON_IsObject(object))
+	if (!cJSON_IsObject(object) || st->text)
 		return param_fail(-EINVAL, why, "\"__metadata__\" is no object");
 	st->text = calloc((size_t)cJSON_GetArraySize(object) + 1, sizeof(*st->text));
 	if (!st->text)

@@ -48,8 +48,8 @@ static struct tensor make(const char *name, const char *type, uint32_t rows, uin
 {
 	const size_t count = (size_t)rows * (cols ? cols : 1);
 	struct tensor t = {.name = name, .dims = cols ? 2 : 1, .shape = {rows, cols}};
-	float *value = malloc(count * sizeof(*value));
-	uint16_t *brain = malloc(count * sizeof(*brain));
+	float *value = malloc((count + 1) * sizeof(*value));
+	uint16_t *brain = malloc((count + 1) * sizeof(*brain));
 
 	assert_non_null(value);
 	assert_non_null(brain);
@@ -71,25 +71,25 @@ static struct tensor make(const char *name, const char *type, uint32_t rows, uin
 	return t;
 }
 
-struct published published_new(const struct head_shape *shape, const char *type, uint32_t cols, uint64_t seed)
+void published_new(struct published *p, const struct head_shape *shape, const char *type, uint32_t cols, uint64_t seed)
 {
-	struct published p = {.shape = shape};
 	struct dice dice = {seed};
 
-	for (uint32_t l = 0; l < shape->layers; l++) {
+	memset(p, 0, sizeof(*p));
+	p->shape = shape;
+	for (uint32_t l = 0; l < shape->layers && l < VETO_HEAD_LAYERS_MAX; l++) {
 		const bool is_subspace = !shape->layer[l].weight;
 		const uint32_t rows = is_subspace		     ? SUBSPACE_ROWS
 				      : shape->layer[l].rows	     ? shape->layer[l].rows
 				      : shape->layer[l].rows_per_col ? shape->layer[l].rows_per_col * cols
 								     : 16;
 
-		p.tensor[p.tensors++] = make(is_subspace ? "u" : shape->layer[l].weight, type, rows, cols,
+		p->tensor[p->tensors++] = make(is_subspace ? "u" : shape->layer[l].weight, type, rows, cols,
 			0.4f / sqrtf((float)cols), is_subspace, &dice);
 		if (!is_subspace)
-			p.tensor[p.tensors++] = make(shape->layer[l].bias, type, rows, 0, 0.2f, false, &dice);
+			p->tensor[p->tensors++] = make(shape->layer[l].bias, type, rows, 0, 0.2f, false, &dice);
 		cols = rows;
 	}
-	return p;
 }
 
 void published_free(struct published *p)
@@ -120,12 +120,14 @@ static struct veto_head *open_and_remove(const char *path)
 
 struct veto_head *head_new(const struct head_shape *shape, enum veto_weight_format format, uint32_t cols, uint64_t seed)
 {
-	struct published p = published_new(shape, "F32", cols, seed);
+	struct published p;
 	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
-	const bool has_bias = p.tensors > shape->layers;
+	bool has_bias;
 	struct head_source source[VETO_HEAD_LAYERS_MAX];
 	char path[] = "/tmp/veto_head.XXXXXX", why[VETO_WHY_MAX];
 
+	published_new(&p, shape, "F32", cols, seed);
+	has_bias = p.tensors > shape->layers;
 	for (uint32_t l = 0; l < shape->layers; l++)
 		source[l] =
 			(struct head_source){&p.tensor[has_bias ? 2 * l : l], has_bias ? &p.tensor[2 * l + 1] : NULL};

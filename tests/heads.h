@@ -14,7 +14,7 @@ struct published {
 };
 
 /* Weights are normal, so that outputs are of the order of 1; those of a subspace orthonormal.  type: "F32" or "BF16". */
-struct published published_new(const struct head_shape *shape, const char *type, uint32_t cols, uint64_t seed);
+void published_new(struct published *p, const struct head_shape *shape, const char *type, uint32_t cols, uint64_t seed);
 void published_free(struct published *p);
 void published_write(const struct published *p, const char *path);
 

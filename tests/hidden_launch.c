@@ -167,9 +167,9 @@ void hidden_launch_move(struct hidden_launch *l, int states)
 
 void *hidden_launch_find(const struct hidden_launch *l, uint64_t address, uint64_t bytes)
 {
-	const struct memory *const all[] = {&l->states, &l->jobs, &l->results, &l->meta, &l->weights};
+	const struct memory *const all[5] = {&l->states, &l->jobs, &l->results, &l->meta, &l->weights};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+	for (size_t i = 0; i < 5; i++) {
 		const uint64_t at = (uintptr_t)all[i]->at;
 
 		if (address >= at && address + bytes <= at + all[i]->used)

@@ -38,14 +38,14 @@ static double exact_reward(const struct head_shape *shape, const double *out, ui
 static void check_shape(const struct head_shape *shape, const char *type, uint32_t cols)
 {
 	enum { STATES = 3 };
-	struct published p = published_new(shape, type, cols, cols);
+	struct published p;
 	struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
 	char path[] = "/tmp/veto_published.XXXXXX", made[] = "/tmp/veto_made.XXXXXX", why[VETO_WHY_MAX];
-	const struct head_shape *found;
-	struct head_source source[VETO_HEAD_LAYERS_MAX];
-	struct safetensors st;
+	const struct head_shape *found = NULL;
+	struct head_source source[VETO_HEAD_LAYERS_MAX] = {0};
+	struct safetensors st = {0};
 	struct map map;
-	struct veto_head *head;
+	struct veto_head *head = NULL;
 	struct veto_device *dev;
 	struct dice dice = {cols + 1};
 	float *x = malloc(cols * STATES * sizeof(*x));
@@ -54,6 +54,7 @@ static void check_shape(const struct head_shape *shape, const char *type, uint32
 
 	close(mkstemp(path));
 	close(mkstemp(made));
+	published_new(&p, shape, type, cols, cols);
 	published_write(&p, path);
 	if (map_open(path, &map, why) || safetensors_parse(map.data, map.bytes, path, &st, why) ||
 		head_shape_find(shape->name, &st, &found, source, why))

@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cpu_products *const all[] = {
+#ifdef __x86_64__
+#define ALL 4u
+#else
+#define ALL 1u
+#endif
+
+static const struct cpu_products *const all[ALL] = {
 	&cpu_products_portable,
 #ifdef __x86_64__
 	&cpu_products_avx2,
@@ -18,7 +24,6 @@ static const struct cpu_products *const all[] = {
 #endif
 };
 
-#define ALL (sizeof(all) / sizeof(*all))
 #define SIZES (sizeof(sizes) / sizeof(*sizes))
 
 static const uint32_t sizes[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 576, 896, 1000, 4095, 4096,

@@ -275,11 +275,11 @@ static void the_largest_sums_do_not_overflow(void **state)
 	for (uint32_t i = 0; i < VETO_STATE_MAX; i++)
 		data[i] = 0x1.fffffep+0f;
 	for (int sign = -1; sign <= 1; sign += 2) {
-		struct veto_head *heads[] = {made_largest(VETO_INT8, sign, false),
+		struct veto_head *heads[4] = {made_largest(VETO_INT8, sign, false),
 			made_largest(VETO_INT16, sign, false), made_largest(VETO_INT16, sign, true),
 			made_largest_table(sign)};
 
-		for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+		for (size_t i = 0; i < 4; i++) {
 			const struct hidden_place place = hidden_launch_load(&l, heads[i]);
 
 			hidden_launch_add(&l, heads[i], &place, &rows);
@@ -362,9 +362,10 @@ static uint32_t first_harmless(struct hidden_launch *l, bool is_read)
 
 	while (error == VETO_KERNEL_BAD_BUS) {
 		const struct rtl_pace pace = {.latency_cycles = 5,
-			.failing_reads = is_read ? ++fails : 0,
-			.failing_writes = is_read ? 0 : ++fails};
+			.failing_reads = is_read ? fails + 1 : 0,
+			.failing_writes = is_read ? 0 : fails + 1};
 
+		fails++;
 		error = run(l, &pace).error;
 		check(l, "behind an error");
 	}

@@ -138,9 +138,7 @@ static int print_error(const struct veto_head *head, const struct head_source *s
 	const struct veto_rows rows = {.kind = VETO_HIDDEN, .rows = 1, .cols = info->cols, .data = x};
 	struct head_result result;
 
-	if (!x || !room || !out || !q)
-		return failed("head", "out of memory");
-	for (uint64_t i = 0; i < CHECKED_STATES && head->output != HEAD_DISTANCE; i++) {
+	for (uint64_t i = 0; i < CHECKED_STATES && x && room && out && q && head->output != HEAD_DISTANCE; i++) {
 		make_state(x, info->cols, i);
 		head_score(head, &rows, 0, q, q + VETO_STATE_MAX, &result);
 		head_exact(source, info->layers, x, room, out);
