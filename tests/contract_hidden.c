@@ -173,7 +173,8 @@ static void heads_and_logits_do_not_mix(void **state)
 	assert_true(slot[0] != slot[1] && slot[1] != slot[2] && slot[0] != slot[2]);
 	for (uint32_t j = 0, in_flight = 0; j < JOBS || in_flight > 0;) {
 		if (j < JOBS && in_flight + 2 <= veto_device_info(dev)->depth) {
-			states_make(&s[j], veto_head_info(head[j % 3]), (enum veto_format)(j % VETO_FORMATS), 1 + j, 0);
+			states_make(
+				&s[j], veto_head_info(head[j % 3]), (enum veto_format)(j / 3 % VETO_FORMATS), 1 + j, 0);
 			s[j].rows.head = slot[j % 3];
 			assert_int_equal(
 				veto_device_submit(dev, &s[j].rows, &(struct veto_results){.score = score[j]}, j), 0);
