@@ -247,7 +247,6 @@ void board_fork(struct board *b, const struct rule *by, uint32_t from, uint32_t 
 
 	*c = b->candidate[from];
 	c->state = VETO_WAITING;
-	c->is_held = false;
 	c->from = from;
 	c->fork_rule = by->index;
 	c->is_fork_pending = true;

@@ -189,6 +189,16 @@ static void lost_beams_are_not_waited_for_and_never_come_back(void **state)
 	assert_string_equal(prompt_round(s), "F1=3@3");
 	assert_int_equal(prompt_state(s, 0), VETO_GONE);
 	assert_false(veto_session_may_start(s, 0));
+	prompt_open(s, 1);
+	for (uint32_t i = 1; i < 4; i++) {
+		prompt_token(s, i, 0);
+		prompt_token(s, i, .1 * i);
+	}
+	prompt_lose(s, 1); /* after its look: ranked, and out of the search all the same */
+	assert_string_equal(prompt_round(s), "");
+	end_step(s, 2, .5);
+	end_step(s, 3, .5);
+	assert_string_equal(prompt_round(s), "");
 	veto_session_free(s);
 }
 
@@ -222,22 +232,41 @@ static void no_fewer_than_min_survivors_are_left(void **state)
 
 static void in_shadow_the_first_step_is_judged_and_nobody_waits(void **state)
 {
-	struct veto_session *s = prompt_new("partial-reward:tau=2,expand=2,shadow=1", 2, 0, 100);
+	struct veto_session *s = prompt_new("partial-reward:tau=2,expand=2,shadow=1", 3, 0, 100);
 
 	(void)state;
-	prompt_open_all(s, 2);
+	prompt_open_all(s, 3);
 	prompt_tokens(s, 0, (double[]){.1, .2, .9}, 3);
 	end_step(s, 0, .9);
-	prompt_close(s, 0, 1);
+	prompt_close(s, 0, 1); /* ranked by what it had come to where it was looked at, and spared */
+	prompt_token(s, 2, .9);
+	prompt_token(s, 2, .9);
 	assert_string_equal(prompt_round(s), "");
 	prompt_token(s, 1, .5);
-	end_step(s, 1, .1);
-	assert_string_equal(prompt_round(s), "(R1@2)");
-	assert_int_equal(prompt_state(s, 1), VETO_LIVE);
-	assert_true(veto_session_may_go_on(s, 1));
-	for (int i = 0; i < 4; i++)
-		end_step(s, 1, .1);
+	end_step(s, 1, .6);
+	end_step(s, 2, .9);
 	assert_string_equal(prompt_round(s), "");
+	assert_int_equal(prompt_state(s, 0), VETO_FINISHED);
+	for (uint32_t step = 0; step < 3; step++) {
+		end_step(s, 1, .1);
+		end_step(s, 2, .9);
+		assert_string_equal(prompt_round(s), "");
+	}
+	veto_session_free(s);
+	s = prompt_new("partial-reward:tau=1,expand=3,shadow=1", 3, 0, 100);
+	prompt_open_all(s, 3);
+	for (uint32_t step = 0; step < 3; step++) {
+		prompt_token(s, 0, .1);
+		prompt_token(s, 1, .2);
+		if (step == 0)
+			prompt_blank(s, 2); /* not ranked, and so never */
+		else
+			prompt_token(s, 2, .3);
+		for (uint32_t i = 0; i < 3; i++)
+			end_step(s, i, .1);
+		assert_string_equal(prompt_round(s), step ? "" : "(R0@1)");
+	}
+	assert_int_equal(prompt_state(s, 1), VETO_LIVE);
 	veto_session_free(s);
 }
 
@@ -257,12 +286,12 @@ static void cohorts_search_apart(void **state)
 	veto_session_free(s);
 }
 
-/* What other rules know of a beam goes with its fork: the mean of the last three tokens falls for both. */
+/* What other rules know of a beam goes with its fork: the mean of its last two tokens falls with the third. */
 static void a_fork_takes_along_what_every_rule_knows(void **state)
 {
 	struct veto_session *s = prompt_new(
-		"partial-reward:tau=1,expand=2 floor:score=reward,window=3,threshold=0.4,min_survivors=0", 2, 0, 5);
-	struct veto_event token = {.kind = VETO_TOKEN};
+		"partial-reward:tau=1,expand=2 floor:score=reward,window=2,threshold=0.3,min_survivors=0", 2, 0, 9);
+	struct veto_verdict v;
 
 	(void)state;
 	prompt_open_all(s, 2);
@@ -271,16 +300,55 @@ static void a_fork_takes_along_what_every_rule_knows(void **state)
 	end_step(s, 1, .3);
 	assert_string_equal(prompt_round(s), "F0=1@2");
 	prompt_open(s, 0);
-	prompt_token(s, 0, .1); /* (.9 + .3 + .1) / 3 */
-	prompt_token(s, 1, .2);
-	assert_string_equal(prompt_round(s), "R0@3");
-	/* max_tokens holds for the whole path. */
+	prompt_token(s, 0, .1);
+	prompt_token(s, 1, .5);
+	veto_session_round(s);
+	assert_true(veto_session_next(s, &v));
+	assert_int_equal(v.candidate, 0);
+	assert_int_equal(v.rule, 1);
+	assert_int_equal(v.tokens, 3);
+	assert_in_range(v.score, NATS(.2) - 1, NATS(.2) + 1);
+	assert_false(veto_session_next(s, &v));
+	/* What another rule has put out is no place for a fork. */
+	end_step(s, 1, .5);
+	assert_string_equal(prompt_round(s), "");
+	veto_session_free(s);
+}
+
+static void the_token_limit_holds_for_the_whole_path(void **state)
+{
+	struct veto_session *s = prompt_new("partial-reward:tau=1,expand=2", 2, 0, 3);
+	struct veto_event token = {.kind = VETO_TOKEN, .ends_step = true};
+
+	(void)state;
+	prompt_open_all(s, 2);
+	prompt_token(s, 0, .1);
 	end_step(s, 1, .9);
-	assert_string_equal(prompt_round(s), "F0=1@4");
+	assert_string_equal(prompt_round(s), "R0@1 F0=1@1");
 	prompt_open(s, 0);
 	prompt_token(s, 0, .9);
-	assert_string_equal(prompt_round(s), "");
+	prompt_token(s, 1, .1);
+	assert_string_equal(prompt_round(s), "R1@2");
+	end_step(s, 0, .9);
+	assert_string_equal(prompt_round(s), "F1=0@3");
+	prompt_open(s, 1);
 	assert_int_equal(veto_session_push(s, &token), -EINVAL);
+	token.candidate = 1;
+	assert_int_equal(veto_session_push(s, &token), -EINVAL);
+	prompt_close(s, 1, 1);
+	veto_session_free(s);
+}
+
+static void a_shadow_verdict_on_a_slot_that_forks_at_once_is_still_read(void **state)
+{
+	struct veto_session *s =
+		prompt_new("partial-reward:tau=1,expand=2 gate:score=reward,rungs=1,keep=0.5,shadow=1", 2, 0, 9);
+
+	(void)state;
+	prompt_open_all(s, 2);
+	prompt_token(s, 0, .1);
+	end_step(s, 1, .9);
+	assert_string_equal(prompt_round(s), "R0@1 (R0@1) F0=1@1");
 	veto_session_free(s);
 }
 
@@ -506,6 +574,8 @@ int main(void)
 		cmocka_unit_test(in_shadow_the_first_step_is_judged_and_nobody_waits),
 		cmocka_unit_test(cohorts_search_apart),
 		cmocka_unit_test(a_fork_takes_along_what_every_rule_knows),
+		cmocka_unit_test(the_token_limit_holds_for_the_whole_path),
+		cmocka_unit_test(a_shadow_verdict_on_a_slot_that_forks_at_once_is_still_read),
 		cmocka_unit_test(a_settled_prompt_forks_no_more),
 		cmocka_unit_test(rules_that_would_wait_otherwise_are_refused),
 		cmocka_unit_test(the_order_of_events_changes_nothing),
