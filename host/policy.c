@@ -109,13 +109,17 @@ bool policy_reads(const struct veto_rule *rule, uint32_t field)
 	return false;
 }
 
-bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens)
+bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens)
 {
-	for (size_t i = 0; rule->policy->param[i].name; i++)
-		for (uint32_t j = 0; strcmp(rule->policy->param[i].name, "rungs") == 0 && j < rule->values.count[i];
-			j++)
-			if (tokens == 0 || rule->values.value[i][j] == tokens)
+	for (size_t i = 0; rule->policy->param[i].name; i++) {
+		const bool is_tau = strcmp(rule->policy->param[i].name, "tau") == 0;
+
+		if (!is_tau && strcmp(rule->policy->param[i].name, "rungs") != 0)
+			continue;
+		for (uint32_t j = 0; j < rule->values.count[i]; j++)
+			if (tokens == 0 || rule->values.value[i][j] == (is_tau ? step_tokens : tokens))
 				return true;
+	}
 	return false;
 }
 
@@ -180,6 +184,42 @@ struct veto_interval sums_so_far(const struct sums *sums, uint32_t field, uint32
 	return sums_mean(sums, field == VETO_REWARD ? 1 : tokens);
 }
 
+int board_check(const struct board *b, char *why)
+{
+	const struct rule *beams = NULL;
+
+	for (uint32_t i = 0; i < b->rules; i++) {
+		const struct rule *r = &b->rule[i];
+
+		if (!r->policy->ops->judge_step || r->is_shadow)
+			continue;
+		if (beams)
+			return param_fail(-EINVAL, why, "more than one rule %s", r->policy->face.name);
+		beams = r;
+	}
+	for (uint32_t i = 0; i < b->rules && beams; i++)
+		if (b->rule[i].policy->ops->freeze)
+			return param_fail(-EINVAL, why, "%s and %s do not go together", beams->policy->face.name,
+				b->rule[i].policy->face.name);
+	return 0;
+}
+
+struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate)
+{
+	const struct cell *cell = &r->cell[candidate];
+
+	return (struct veto_verdict){
+		.kind = VETO_REJECT,
+		.is_shadow = r->is_shadow,
+		.candidate = candidate,
+		.tokens = cell->token,
+		.rule = r->index,
+		.field = r->field,
+		.score = cell->score,
+		.threshold = cell->threshold,
+	};
+}
+
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token)
 {
 	struct candidate *c = &b->candidate[candidate];
@@ -198,7 +238,34 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 		return;
 	c->state = VETO_OUT;
 	c->is_pending = true;
-	c->pending_rule = (uint32_t)(r - b->rule);
+	c->pending = board_verdict(r, candidate);
+}
+
+void board_fork(struct board *b, const struct rule *by, uint32_t from, uint32_t to)
+{
+	struct candidate *c = &b->candidate[to], before = *c;
+
+	*c = b->candidate[from];
+	c->state = VETO_WAITING;
+	c->from = from;
+	c->fork_rule = by->index;
+	c->is_fork_pending = true;
+	c->is_pending = before.is_pending;
+	c->pending = before.pending;
+	for (uint32_t i = 0; i < b->rules; i++) {
+		struct rule *r = &b->rule[i];
+		struct cell *cell = &r->cell[to], unread = *cell;
+
+		*cell = r->cell[from];
+		cell->is_shadow_pending = unread.is_shadow_pending;
+		if (unread.is_shadow_pending) {
+			cell->token = unread.token;
+			cell->score = unread.score;
+			cell->threshold = unread.threshold;
+		}
+		memcpy(&r->window[(size_t)to * r->entries], &r->window[(size_t)from * r->entries],
+			r->entries * sizeof(*r->window));
+	}
 }
 
 struct ratio ratio_of(int64_t q20)

@@ -23,6 +23,7 @@ struct cell {
 	int64_t lowest; /* window-floor: mean of the lowest full window so far; NO_SCORE before */
 	int64_t score, threshold; /* of the verdict */
 	uint32_t token; /* of the verdict, real, shadow or spared; NEVER: none */
+	uint32_t looked; /* partial-reward: at so many tokens in this step; 0: not yet */
 	bool is_tripped; /* an own-path rule's verdict, not yet made */
 	bool is_shadow_pending; /* a verdict that the caller has not read */
 };
@@ -34,8 +35,12 @@ struct candidate {
 	uint32_t same; /* the first candidate that closed with this answer: a name for it */
 	uint32_t out_token; /* of the first verdict that put it out or spared it; NEVER: none */
 	uint32_t trip_token, trip_rule; /* of an own-path rule's verdict, made at the end of the round */
-	uint32_t pending_rule; /* of the verdict that the caller has not read */
-	bool is_pending, is_settled; /* that verdict is SETTLED, not REJECT */
+	uint32_t step_start; /* tokens before its step */
+	uint32_t from, fork_rule; /* of the last fork that made it */
+	struct veto_verdict pending; /* REJECT or SETTLED */
+	bool is_pending, is_fork_pending; /* the caller has not read that verdict, or the fork's */
+	bool ends_step; /* its last token does */
+	bool is_held; /* a beam that waits for the others */
 	bool is_protected; /* a warm-up candidate */
 	bool has_vote; /* finished, and no rule took its vote */
 	bool is_new; /* finished in this round */
@@ -51,7 +56,7 @@ struct rule {
 	uint32_t entries; /* window entries a candidate */
 	struct veto_interval *window; /* [candidates][entries] */
 	struct cell *cell; /* [candidates] */
-	uint32_t *rung; /* [cohorts] rank rules: how far the rungs are judged */
+	uint32_t *rung; /* [cohorts] rank rules: how far the rungs are judged; partial-reward: 1 once the step is */
 	int64_t threshold; /* window-floor: frozen after the warm-up */
 	bool is_frozen, has_threshold; /* window-floor */
 	uint64_t streak_answer; /* esc: of the window being filled */
@@ -97,6 +102,8 @@ struct policy_ops {
 	 * it. */
 	uint32_t (*next_rung)(const struct board *b, const struct rule *r, uint32_t first, uint32_t frontier);
 	void (*judge)(struct board *b, struct rule *r, uint32_t first, uint32_t rung);
+	/* Rules that look at steps: judge the cohort that starts at `first`, after all others. */
+	void (*judge_step)(struct board *b, struct rule *r, uint32_t first);
 	bool (*is_settled)(struct board *b, struct rule *r); /* after a round in which candidates finished */
 	int (*select)(struct board *b, struct rule *r, struct veto_choice *out);
 };
@@ -112,10 +119,10 @@ extern const struct policy policies[];
 int policy_find(const char *name, const struct veto_policy **out, char *why);
 int policy_check(const struct veto_rule *rule, char *why);
 
-/* Whether the rule reads that score; and whether it looks at a candidate when it has so many tokens (0: only at certain
- * numbers of tokens at all). */
+/* Whether the rule reads that score; and whether it looks at a candidate when it has so many tokens, so many of them in
+ * its step (tokens 0: only at certain numbers of tokens at all). */
 bool policy_reads(const struct veto_rule *rule, uint32_t field);
-bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens);
+bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens);
 
 /* The score of a token as a policy reads it: negated where its sign is -1, Q31 brought to Q20; low = NO_SCORE where the
  * row lacks the field or has NaN or saturated entries. */
@@ -129,9 +136,17 @@ struct veto_interval sums_so_far(const struct sums *sums, uint32_t field, uint32
 /* The mean over so many tokens, truncated toward 0; no score if fewer than half of them are usable. */
 struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens);
 
+/* -EINVAL: beams wait for each other in their steps, and can't also for a warm-up, nor in two ways. */
+int board_check(const struct board *b, char *why);
+
 /* Put a live candidate out (or spare one that has finished) for what its first `token` tokens showed.  A shadow rule's
  * verdict is noted and changes nothing. */
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token);
+/* The REJECT of the rule's cell. */
+struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate);
+
+/* Make a candidate that is out wait for its OPEN as a copy of one that is live. */
+void board_fork(struct board *b, const struct rule *r, uint32_t from, uint32_t to);
 
 /* A ratio as it was meant: the shortest decimal whose Q20 value it is, so that a tenth of 10 is 1. */
 struct ratio {
@@ -144,10 +159,11 @@ uint32_t ceil_ratio(uint32_t n, struct ratio ratio);
 /* -EINVAL: the rungs in that parameter do not rise. */
 int policy_check_rungs(const char *policy, const struct veto_values *values, int param, char *why);
 
-extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops;
+extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops, partial_reward_ops;
 extern const struct policy_ops consensus_ops, adaptive_consistency_ops, esc_ops;
 extern const struct policy_ops majority_ops, borda_ops, best_ops, weighted_ops, sharpening_ops;
 extern const struct veto_param floor_params[], window_floor_params[], gate_params[], speculative_params[];
+extern const struct veto_param partial_reward_params[];
 extern const struct veto_param consensus_params[], adaptive_consistency_params[], esc_params[];
 extern const struct veto_param majority_params[], borda_params[], best_params[], weighted_params[], sharpening_params[];
 

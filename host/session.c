@@ -138,6 +138,8 @@ int veto_session_new(const struct veto_rule *rule, uint32_t rules, uint32_t cand
 			err = ops->fit(&rule[i].values, candidates, why);
 		insert_rule(&board, &rule[i], i);
 	}
+	if (!err)
+		err = board_check(&board, why);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < rules; i++)
@@ -183,6 +185,12 @@ bool veto_session_may_start(const struct veto_session *s, uint32_t candidate)
 	return true;
 }
 
+bool veto_session_may_go_on(const struct veto_session *s, uint32_t candidate)
+{
+	return candidate < s->board.candidates && s->board.candidate[candidate].state == VETO_LIVE &&
+	       !s->board.candidate[candidate].is_held;
+}
+
 static bool is_score_valid(const struct veto_score *score)
 {
 	for (int i = 0; i < VETO_FIELDS; i++) {
@@ -198,12 +206,17 @@ static bool is_score_valid(const struct veto_score *score)
 	return true;
 }
 
-static int push_token(struct veto_session *s, struct candidate *c, const struct veto_score *score)
+static int push_token(struct veto_session *s, struct candidate *c, const struct veto_score *score, bool ends_step)
 {
 	struct board *b = &s->board;
 
 	if ((c->state != VETO_LIVE && c->state != VETO_OUT) || c->tokens == b->max_tokens || !is_score_valid(score))
 		return -EINVAL;
+	if (c->state == VETO_LIVE && c->is_held)
+		return -EINVAL;
+	if (c->ends_step)
+		c->step_start = c->tokens;
+	c->ends_step = ends_step;
 	c->tokens++;
 	c->unusable += score->has == 0 || score->flags & (VETO_NAN | VETO_SATURATED | VETO_EMPTY);
 	for (uint32_t i = 0; i < b->rules; i++)
@@ -243,7 +256,7 @@ int veto_session_push(struct veto_session *s, const struct veto_event *event)
 		c->state = VETO_LIVE;
 		return 0;
 	case VETO_TOKEN:
-		return push_token(s, c, &event->score);
+		return push_token(s, c, &event->score, event->ends_step);
 	case VETO_CLOSE:
 		return push_close(s, c, event->answer);
 	case VETO_LOST:
@@ -299,7 +312,8 @@ static void judge_cohort(struct board *b, uint32_t first)
 		}
 	} while (lowest != NEVER);
 	for (uint32_t i = 0; i < b->rules; i++)
-		b->rule[i].rung[first / b->cohort] = limit;
+		if (b->rule[i].policy->ops->next_rung)
+			b->rule[i].rung[first / b->cohort] = limit;
 }
 
 /* Make the verdicts that own-path rules have noted, the earliest of a candidate first. */
@@ -320,6 +334,14 @@ static void make_own_path_verdicts(struct board *b)
 	}
 }
 
+static void judge_steps(struct board *b)
+{
+	for (uint32_t i = 0; i < b->rules; i++)
+		for (uint32_t first = 0; b->rule[i].policy->ops->judge_step && first < b->candidates;
+			first += b->cohort)
+			b->rule[i].policy->ops->judge_step(b, &b->rule[i], first);
+}
+
 static void settle(struct board *b, uint32_t rule)
 {
 	b->is_settled = true;
@@ -328,9 +350,12 @@ static void settle(struct board *b, uint32_t rule)
 
 		if (c->state != VETO_LIVE && c->state != VETO_WAITING)
 			continue;
-		c->is_pending = c->state == VETO_LIVE;
-		c->is_settled = true;
-		c->pending_rule = rule;
+		if (c->state == VETO_LIVE) {
+			c->is_pending = true;
+			c->pending = (struct veto_verdict){
+				.kind = VETO_SETTLED, .candidate = i, .tokens = c->tokens, .rule = b->rule[rule].index};
+		}
+		c->is_fork_pending = false;
 		c->out_token = c->tokens;
 		c->state = VETO_OUT;
 	}
@@ -361,6 +386,7 @@ void veto_session_round(struct veto_session *s)
 		for (uint32_t first = 0; first < b->candidates; first += b->cohort)
 			judge_cohort(b, first);
 		make_own_path_verdicts(b);
+		judge_steps(b);
 		if (s->has_new)
 			test_stops(b);
 	}
@@ -368,51 +394,38 @@ void veto_session_round(struct veto_session *s)
 	s->cursor = 0;
 }
 
-static void fill_reject(const struct rule *r, uint32_t candidate, bool is_shadow, struct veto_verdict *out)
+/* The candidate's next verdict: what put it out, what it was spared in shadow, and what it became. */
+static bool next_of(struct board *b, uint32_t i, struct veto_verdict *out)
 {
-	const struct cell *cell = &r->cell[candidate];
+	struct candidate *c = &b->candidate[i];
 
+	if (c->is_pending) {
+		c->is_pending = false;
+		*out = c->pending;
+		return true;
+	}
+	for (uint32_t j = 0; j < b->rules; j++) {
+		struct cell *cell = &b->rule[j].cell[i];
+
+		if (!cell->is_shadow_pending)
+			continue;
+		cell->is_shadow_pending = false;
+		*out = board_verdict(&b->rule[j], i);
+		return true;
+	}
+	if (!c->is_fork_pending)
+		return false;
+	c->is_fork_pending = false;
 	*out = (struct veto_verdict){
-		.kind = VETO_REJECT,
-		.is_shadow = is_shadow,
-		.candidate = candidate,
-		.tokens = cell->token,
-		.rule = r->index,
-		.field = r->field,
-		.score = cell->score,
-		.threshold = cell->threshold,
-	};
+		.kind = VETO_FORK, .candidate = i, .tokens = c->tokens, .rule = c->fork_rule, .from = c->from};
+	return true;
 }
 
 bool veto_session_next(struct veto_session *s, struct veto_verdict *out)
 {
-	struct board *b = &s->board;
-
-	for (; s->cursor < b->candidates; s->cursor++) {
-		struct candidate *c = &b->candidate[s->cursor];
-
-		if (c->is_pending) {
-			const struct rule *r = &b->rule[c->pending_rule];
-
-			c->is_pending = false;
-			fill_reject(r, s->cursor, false, out);
-			if (c->is_settled)
-				*out = (struct veto_verdict){.kind = VETO_SETTLED,
-					.candidate = s->cursor,
-					.tokens = c->out_token,
-					.rule = r->index};
+	for (; s->cursor < s->board.candidates; s->cursor++)
+		if (next_of(&s->board, s->cursor, out))
 			return true;
-		}
-		for (uint32_t j = 0; j < b->rules; j++) {
-			struct cell *cell = &b->rule[j].cell[s->cursor];
-
-			if (!cell->is_shadow_pending)
-				continue;
-			cell->is_shadow_pending = false;
-			fill_reject(&b->rule[j], s->cursor, true, out);
-			return true;
-		}
-	}
 	return false;
 }
 

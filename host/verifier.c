@@ -31,7 +31,7 @@ struct pending {
 
 /* What a stream knows of a candidate besides its session. */
 struct follower {
-	uint32_t tokens; /* pushed */
+	uint32_t tokens, step_tokens; /* pushed, and of them those of its step */
 	bool has_last;
 	struct veto_score last;
 	struct head_steps steps;
@@ -177,10 +177,10 @@ static int check_fields(const struct veto_stream_info *info, const struct veto_r
 }
 
 /* Whether a rule looks at the reward of a candidate's tokens up to this one. */
-static bool is_rung(const struct veto_stream *s, uint32_t tokens)
+static bool is_rung(const struct veto_stream *s, const struct follower *f)
 {
 	for (uint32_t i = 0; i < s->info.rules; i++)
-		if (policy_reads(&s->rule[i], VETO_REWARD) && policy_has_rung(&s->rule[i], tokens))
+		if (policy_reads(&s->rule[i], VETO_REWARD) && policy_has_rung(&s->rule[i], f->tokens, f->step_tokens))
 			return true;
 	return false;
 }
@@ -206,12 +206,11 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	err = s->follower && s->rule ? check_rows(s, why) : param_fail(-ENOMEM, why, "out of memory");
 	if (!err)
 		err = open_heads(s, why);
-	for (uint32_t i = 0; i < info->rules && !err; i++)
-		err = check_fields(info, &info->rule[i], why);
 	for (uint32_t i = 0; i < info->rules && !err; i++) {
+		err = check_fields(info, &info->rule[i], why);
 		s->rule[i] = info->rule[i];
 		s->wants_all |= s->rule[i].policy->role == VETO_REJECTS && policy_reads(&s->rule[i], VETO_REWARD) &&
-				!policy_has_rung(&s->rule[i], 0);
+				!policy_has_rung(&s->rule[i], 0, 0);
 	}
 	s->info.rule = s->rule;
 	if (!err)
@@ -315,16 +314,18 @@ static int submit_state(struct veto_stream *s, struct pending *p, bool is_table)
 /* Count the token, and see whether its state is to be scored. */
 static void follow(struct veto_stream *s, struct pending *p, const struct veto_payload *payload)
 {
-	const uint32_t candidate = p->event.candidate;
+	const bool has_state = payload && payload->state;
+	struct follower *f;
 
-	if (p->event.kind != VETO_TOKEN || candidate >= s->info.candidates)
+	if (p->event.kind != VETO_TOKEN || p->event.candidate >= s->info.candidates)
 		return;
-	s->follower[candidate].tokens++;
-	if (!payload || !payload->state)
-		return;
-	p->wants_reward =
-		s->info.head && (p->event.ends_step || s->wants_all || is_rung(s, s->follower[candidate].tokens));
-	p->state = p->wants_reward || s->info.table ? payload->state : NULL;
+	f = &s->follower[p->event.candidate];
+	f->tokens++;
+	f->step_tokens++;
+	p->wants_reward = has_state && s->info.head && (p->event.ends_step || s->wants_all || is_rung(s, f));
+	p->state = p->wants_reward || (has_state && s->info.table) ? payload->state : NULL;
+	if (p->event.ends_step)
+		f->step_tokens = 0;
 }
 
 int veto_stream_push(struct veto_stream *s, const struct veto_event *event, const struct veto_payload *payload)
@@ -362,10 +363,9 @@ static void take_reward(struct veto_stream *s, struct pending *p)
 	struct head_steps steps = f->steps;
 	int64_t value;
 
-	if (!(p->hidden.has >> VETO_REWARD & 1)) {
-		s->counts.failed_states++;
+	s->counts.failed_states += !(p->hidden.has >> VETO_REWARD & 1);
+	if (!(p->hidden.has >> VETO_REWARD & 1))
 		return;
-	}
 	value = head_add_step(s->info.head, &steps, p->head_q16);
 	if (p->event.ends_step)
 		f->steps = steps;
@@ -480,7 +480,14 @@ int veto_stream_round(struct veto_stream *s, int64_t timeout_ns)
 	return err;
 }
 
-bool veto_stream_next(struct veto_stream *s, struct veto_verdict *out) { return veto_session_next(s->session, out); }
+bool veto_stream_next(struct veto_stream *s, struct veto_verdict *out)
+{
+	if (!veto_session_next(s->session, out))
+		return false;
+	if (out->kind == VETO_FORK)
+		s->follower[out->candidate] = s->follower[out->from];
+	return true;
+}
 
 const struct veto_score *veto_stream_score(const struct veto_stream *s, uint32_t candidate)
 {

@@ -300,9 +300,13 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
  * is missing only if the candidate finished before.  With several rules, a candidate that has run ahead may fall to
  * another of them first; it falls in both.
  *
+ * Beams: with a rule that forks, a candidate is a slot.  A beam waits where the rule looks at it and at the end of its
+ * step, and its CLOSE or LOST comes in the round of its last token; so the order of events changes nothing at all.  A FORK
+ * makes a slot that is out wait for its OPEN as a copy of a beam that goes on as well.
+ *
  * Memory: at most 1 KiB a candidate, 16 bytes a window entry, and VETO_SESSION_FIXED_BYTES.  Window entries a candidate:
- * the window of window-floor and of floor without rungs, the rungs of gate, and max_tokens for speculative, whose rungs
- * are not known before. */
+ * the window of window-floor and of floor without rungs, the rungs of gate, one for partial-reward, and max_tokens for
+ * speculative, whose rungs are not known before. */
 #define VETO_CANDIDATES_MAX 4096
 #define VETO_TOKENS_MAX (1u << 20)
 #define VETO_SESSION_FIXED_BYTES 8192
@@ -325,6 +329,7 @@ struct veto_event {
 enum veto_verdict_kind {
 	VETO_REJECT, /* stop the candidate: it is not worth finishing */
 	VETO_SETTLED, /* stop the candidate: the prompt has its answer */
+	VETO_FORK, /* open the candidate, which was out, as a copy of `from`, and go on with both */
 };
 
 struct veto_verdict {
@@ -334,6 +339,7 @@ struct veto_verdict {
 	uint32_t tokens; /* the verdict is based on the candidate's first so many tokens */
 	uint32_t rule; /* index in the rules given to veto_session_new() */
 	uint32_t field; /* REJECT: enum veto_field */
+	uint32_t from; /* FORK */
 	int64_t score, threshold; /* REJECT: Q20, as the rule reads the field: negated where its sign is -1 */
 };
 
@@ -369,10 +375,13 @@ size_t veto_session_bytes(const struct veto_session *s, size_t *window_entries);
 /* Whether a source may open the candidate now: it is waiting, the prompt is not settled, and no warm-up holds it. */
 bool veto_session_may_start(const struct veto_session *s, uint32_t candidate);
 
+/* Whether a live candidate may be given its next token now; false: it is a beam that waits for the others. */
+bool veto_session_may_go_on(const struct veto_session *s, uint32_t candidate);
+
 /* Fold an event into the state.  Tokens that arrive after a verdict are counted as spent; a CLOSE after it means that
  * the candidate finished before the verdict reached it: its answer votes.
- *   -EINVAL  no such candidate, an event that its state does not allow, a token beyond max_tokens, or a score beyond
- *            +-2^40 in Q20 */
+ *   -EINVAL  no such candidate, an event that its state does not allow, a token beyond max_tokens or of a beam that
+ *            waits, or a score beyond +-2^40 in Q20 */
 int veto_session_push(struct veto_session *s, const struct veto_event *event);
 
 /* End the round: decide, in candidate order. */
@@ -451,6 +460,7 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
  *   -EINVAL  the session refused an event; the others were taken, and the round has ended */
 int veto_stream_round(struct veto_stream *s, int64_t timeout_ns);
 
+/* As veto_session_next().  A FORK is read before the next event is pushed. */
 bool veto_stream_next(struct veto_stream *s, struct veto_verdict *out);
 
 /* The score of a candidate's last token of the last round; NULL before its first. */

@@ -42,9 +42,9 @@ void prompt_open_all(struct veto_session *s, uint32_t candidates)
 		prompt_open(s, i);
 }
 
-void prompt_token(struct veto_session *s, uint32_t candidate, double nats)
+void prompt_push_token(struct veto_session *s, uint32_t candidate, double nats, bool ends_step)
 {
-	struct veto_event event = {.kind = VETO_TOKEN, .candidate = candidate};
+	struct veto_event event = {.kind = VETO_TOKEN, .candidate = candidate, .ends_step = ends_step};
 
 	event.score.has = (1u << VETO_FIELDS) - 1;
 	for (int i = 0; i < VETO_FIELDS; i++) {
@@ -53,6 +53,11 @@ void prompt_token(struct veto_session *s, uint32_t candidate, double nats)
 		event.score.field[i] = (struct veto_interval){value, value};
 	}
 	push(s, &event);
+}
+
+void prompt_token(struct veto_session *s, uint32_t candidate, double nats)
+{
+	prompt_push_token(s, candidate, nats, false);
 }
 
 void prompt_blank(struct veto_session *s, uint32_t candidate)
@@ -89,6 +94,9 @@ const char *prompt_round(struct veto_session *s)
 
 		if (v.kind == VETO_SETTLED)
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%sS%u", space, v.candidate);
+		else if (v.kind == VETO_FORK)
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used, "%sF%u=%u@%u", space, v.candidate, v.from, v.tokens);
 		else
 			used += (size_t)snprintf(text + used, sizeof(text) - used,
 				v.is_shadow ? "%s(R%u@%u)" : "%sR%u@%u", space, v.candidate, v.tokens);

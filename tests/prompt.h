@@ -14,12 +14,14 @@ void prompt_open(struct veto_session *s, uint32_t candidate);
 void prompt_open_all(struct veto_session *s, uint32_t candidates);
 /* A token whose every field is so many nats (Q31 fields: the same of 1). */
 void prompt_token(struct veto_session *s, uint32_t candidate, double nats);
+void prompt_push_token(struct veto_session *s, uint32_t candidate, double nats, bool ends_step);
 /* A token without a score. */
 void prompt_blank(struct veto_session *s, uint32_t candidate);
 void prompt_tokens(struct veto_session *s, uint32_t candidate, const double *nats, uint32_t tokens);
 void prompt_close(struct veto_session *s, uint32_t candidate, uint64_t answer);
 void prompt_lose(struct veto_session *s, uint32_t candidate);
-/* End the round; the verdicts as text: "R2@64" (candidate 2 rejected at token 64), "S1" settled, "(R2@64)" in shadow. */
+/* End the round; the verdicts as text: "R2@64" (candidate 2 rejected at token 64), "S1" settled, "(R2@64)" in
+ * shadow, "F2=0@9" a fork of candidate 0 after its token 9. */
 const char *prompt_round(struct veto_session *s);
 enum veto_state prompt_state(const struct veto_session *s, uint32_t candidate);
 /* The chosen answer of the last rule in text; 0: none. */

@@ -31,6 +31,7 @@ static void memory_stays_within_the_stated_bound(void **state)
 	} cases[] = {
 		{"", 0},
 		{"majority", 0},
+		{"partial-reward", 1},
 		{"floor:threshold=1+2+3,rungs=5+10+20", 0},
 		{"floor:threshold=1,window=5000 window-floor:window=2048,warmup=1 gate:rungs=1+2+3+4+5+6+7+8 "
 		 "speculative:budget=9 consensus esc adaptive-consistency weighted",

@@ -5,6 +5,7 @@
 #include "rows.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,68 @@ static void rewards_are_of_the_steps_so_far(void **state)
 	veto_head_close(head);
 }
 
+static void push_state(struct veto_stream *s, uint32_t beam, const float *state, bool ends_step)
+{
+	const struct veto_event event = {.kind = VETO_TOKEN, .candidate = beam, .ends_step = ends_step};
+	const struct veto_payload payload = {.row = row, .state = state, .token = 7};
+
+	assert_int_equal(veto_stream_push(s, &event, &payload), 0);
+}
+
+static void open_beam(struct veto_stream *s, uint32_t beam)
+{
+	assert_int_equal(veto_stream_push(s, &(struct veto_event){.kind = VETO_OPEN, .candidate = beam}, NULL), 0);
+}
+
+/* Beam 1 is the worse one at its second token and becomes a copy of 0, whose first step goes with it. */
+static void beams_are_scored_where_they_are_judged(void **state)
+{
+	struct veto_head *head = head_new(shape_named("sprm"), VETO_INT16, COLS, 1); /* a geometric mean */
+	const struct veto_rule rule = rule_of("partial-reward:tau=2,expand=2");
+	struct veto_stream_info info = info_of(&rule, head, NULL);
+	static const char *const path[2] = {"05234", "41 15"}; /* states; a blank: it waits or is out */
+	char why[VETO_WHY_MAX], seen[32] = "";
+	struct head_steps steps = {0};
+	struct veto_stream *s;
+	struct veto_verdict v;
+	int32_t q16[1];
+
+	(void)state;
+	info.candidates = 2;
+	if (veto_stream_open(verifier, &info, &s, why))
+		fail_msg("%s", why);
+	open_beam(s, 0);
+	open_beam(s, 1);
+	for (uint32_t t = 0; t < 5; t++) {
+		for (uint32_t i = 0; i < 2; i++)
+			if (path[i][t] != ' ')
+				push_state(s, i, states[path[i][t] - '0'], t == 2);
+		assert_int_equal(veto_stream_round(s, -1), 0);
+		assert_int_equal(veto_stream_score(s, 0)->has >> VETO_REWARD & 1, t == 1 || t == 2 || t == 4);
+		while (veto_stream_next(s, &v)) {
+			snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%u:%d%u ", t, v.kind, v.candidate);
+			if (v.kind == VETO_FORK)
+				open_beam(s, v.candidate);
+		}
+		/* At the second look both have the first step behind them. */
+		score_alone(head, states[2], 0, q16);
+		if (t == 2)
+			head_add_step(head, &steps, q16);
+		for (uint32_t i = 0; i < 2 && t == 4; i++) {
+			struct head_steps ahead = steps;
+
+			score_alone(head, states[path[i][t] - '0'], 0, q16);
+			assert_int_equal(
+				veto_stream_score(s, i)->field[VETO_REWARD].low, head_add_step(head, &ahead, q16));
+		}
+	}
+	assert_memory_equal(seen, "1:01 2:21 4:0", 13);
+	veto_stream_close(s);
+	veto_verifier_close(verifier);
+	assert_int_equal(veto_verifier_open("cpu:", &verifier, NULL), 0);
+	veto_head_close(head);
+}
+
 static void a_rule_without_rungs_reads_the_reward_of_every_token(void **state)
 {
 	struct veto_head *head = head_new(shape_named("token-prm"), VETO_INT16, COLS, 2);
@@ -205,6 +268,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rewards_are_of_the_steps_so_far),
+		cmocka_unit_test(beams_are_scored_where_they_are_judged),
 		cmocka_unit_test(a_rule_without_rungs_reads_the_reward_of_every_token),
 		cmocka_unit_test(a_table_gives_the_self_certainty),
 		cmocka_unit_test(heads_of_other_states_are_refused),

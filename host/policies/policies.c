@@ -19,6 +19,7 @@ const struct policy policies[] = {
 	{{"window-floor", "floor with a threshold learned from warm-up candidates", DEEPCONF, VETO_REJECTS, window_floor_params}, &window_floor_ops},
 	{{"gate", "keep the best of each cohort at given token counts", EARLY_REJECTION, VETO_REJECTS, gate_params}, &gate_ops},
 	{{"speculative", "keep the best of each cohort when it exceeds a token budget", SPECULATIVE, VETO_REJECTS, speculative_params}, &speculative_ops},
+	{{"partial-reward", "beam search: judge beams early in each step, and fork the best", EARLY_REJECTION, VETO_REJECTS, partial_reward_params}, &partial_reward_ops},
 	{{"consensus", "settle when one answer holds most of the votes", DEEPCONF, VETO_STOPS, consensus_params}, &consensus_ops},
 	{{"adaptive-consistency", "settle when the leading answer will hardly be overtaken", ADAPTIVE, VETO_STOPS, adaptive_consistency_params}, &adaptive_consistency_ops},
 	{{"esc", "settle when a window of answers is unanimous", ESC, VETO_STOPS, esc_params}, &esc_ops},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gate and speculative: rank rules, which compare the candidates of a cohort at token counts called rungs. */
+/* gate, speculative and partial-reward: rank rules, which compare the candidates of a cohort, at token counts called rungs
+ * or in their steps. */
 #include "param.h"
 #include "policy.h"
 
@@ -50,6 +51,32 @@ const struct veto_param speculative_params[] = {
 	{0},
 };
 
+enum { PARTIAL_SCORE, PARTIAL_TAU, PARTIAL_EXPAND, PARTIAL_MIN_SURVIVORS, PARTIAL_SHADOW };
+
+const struct veto_param partial_reward_params[] = {
+	[PARTIAL_SCORE] = SCORE_PARAM(
+		"score that is ranked: a reward as of that token, another by its mean up to there", VETO_REWARD),
+	[PARTIAL_TAU] = {.name = "tau",
+		.help = "tokens into a step at which a beam is judged; at the step's end if that comes first",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 64,
+		.low = 1,
+		.high = VETO_TOKENS_MAX},
+	[PARTIAL_EXPAND] = {.name = "expand",
+		.help = "M: one in M beams, rounded up, finishes the step and goes on M ways",
+		.type = VETO_PARAM_COUNT,
+		.fallback = 4,
+		.low = 2,
+		.high = VETO_CANDIDATES_MAX},
+	[PARTIAL_MIN_SURVIVORS] = MIN_SURVIVORS_PARAM("keep at least so many of a cohort"),
+	[PARTIAL_SHADOW] = {.name = "shadow",
+		.help = "1: report verdicts on the first step, stop nothing and fork nothing",
+		.type = VETO_PARAM_COUNT,
+		.low = 0,
+		.high = 1},
+	{0},
+};
+
 static uint32_t cohort_end(const struct board *b, uint32_t first)
 {
 	return b->candidates - first < b->cohort ? b->candidates : first + b->cohort;
@@ -92,24 +119,32 @@ static int64_t last_kept(const struct veto_interval *score, uint32_t n, uint32_t
 	return NO_SCORE;
 }
 
-/* Drop every member that at least `keep` others certainly rank before.  score[] is of the cohort's members. */
+/* Drop every member that at least `keep` others certainly rank before.  score[] is of the cohort's members, after so many
+ * tokens; rung 0: after those at which each was looked at. */
 static void drop(struct board *b, struct rule *r, uint32_t first, uint32_t rung, const struct veto_interval *score,
-	uint32_t keep)
+	uint32_t keep, int64_t threshold)
 {
 	uint32_t n = cohort_end(b, first) - first;
-	int64_t threshold = last_kept(score, n, keep);
 
 	for (uint32_t i = 0; i < n; i++) {
+		struct cell *cell = &r->cell[first + i];
 		uint32_t before = 0;
 
-		for (uint32_t j = 0; j < n && score[i].low != NO_SCORE; j++)
+		for (uint32_t j = 0; j < n; j++)
 			before += score[j].low != NO_SCORE && is_before(score, j, i);
-		if (before < keep)
+		if (score[i].low == NO_SCORE || before < keep)
 			continue;
-		r->cell[first + i].score = score[i].high;
-		r->cell[first + i].threshold = threshold;
-		board_reject(b, r, first + i, rung);
+		cell->score = score[i].high;
+		cell->threshold = threshold;
+		board_reject(b, r, first + i, rung ? rung : cell->looked);
 	}
+}
+
+/* Drop all but the best `keep`, of whom the last is the threshold. */
+static void drop_below_best(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
+	const struct veto_interval *score, uint32_t keep)
+{
+	drop(b, r, first, rung, score, keep, last_kept(score, cohort_end(b, first) - first, keep));
 }
 
 static int gate_check(const struct veto_values *values, char *why)
@@ -180,7 +215,7 @@ static void gate_judge(struct board *b, struct rule *r, uint32_t first, uint32_t
 	if (r->min_survivors > finished && keep < r->min_survivors - finished)
 		keep = r->min_survivors - finished;
 	if (ranked > keep)
-		drop(b, r, first, rung, score, keep);
+		drop_below_best(b, r, first, rung, score, keep);
 }
 
 const struct policy_ops gate_ops = {
@@ -241,7 +276,7 @@ static void speculative_judge(struct board *b, struct rule *r, uint32_t first, u
 	if (keep < r->min_survivors)
 		keep = r->min_survivors;
 	if (ranked > keep)
-		drop(b, r, first, rung, score, keep);
+		drop_below_best(b, r, first, rung, score, keep);
 }
 
 const struct policy_ops speculative_ops = {
@@ -249,4 +284,148 @@ const struct policy_ops speculative_ops = {
 	.token = speculative_token,
 	.next_rung = speculative_next_rung,
 	.judge = speculative_judge,
+};
+
+static uint32_t partial_reward_entries(const struct veto_values *values, uint32_t max_tokens)
+{
+	(void)values;
+	(void)max_tokens;
+	return 1;
+}
+
+/* A beam is looked at once in a step, and waits there and at the step's end. */
+static void partial_reward_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
+{
+	struct candidate *c = &b->candidate[candidate];
+	struct cell *cell = &r->cell[candidate];
+
+	sums_follow(&cell->sums, r->field, policy_read(score, r->field));
+	if (!r->is_shadow)
+		c->is_held |= c->ends_step;
+	if (cell->looked || (!c->ends_step && c->tokens - c->step_start != r->rule.values.value[PARTIAL_TAU][0]))
+		return;
+	cell->looked = c->tokens;
+	r->window[candidate] = sums_so_far(&cell->sums, r->field, c->tokens);
+	c->is_held = !r->is_shadow;
+}
+
+/* Whether every member that can still come has been looked at in this step. */
+static bool is_step_known(const struct board *b, const struct rule *r, uint32_t first)
+{
+	for (uint32_t i = first; i < cohort_end(b, first); i++)
+		if ((b->candidate[i].state == VETO_LIVE || b->candidate[i].state == VETO_WAITING) && !r->cell[i].looked)
+			return false;
+	return true;
+}
+
+/* Finished no later than where it was looked at, or in an earlier step. */
+static bool has_ended_before(const struct board *b, const struct rule *r, uint32_t i)
+{
+	const struct candidate *c = &b->candidate[i];
+
+	return c->state == VETO_FINISHED && (!r->cell[i].looked || r->cell[i].looked == c->tokens);
+}
+
+/* Beams that finished with an answer take places without being ranked; *lowest: the least of their scores. */
+static uint32_t count_carried(const struct board *b, const struct rule *r, uint32_t first, int64_t *lowest)
+{
+	uint32_t carried = 0;
+
+	*lowest = NO_SCORE;
+	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+		const struct candidate *c = &b->candidate[i];
+		int64_t score;
+
+		if (!has_ended_before(b, r, i) || !c->answer || is_out_by(b, r, i, c->tokens))
+			continue;
+		carried++;
+		score = sums_so_far(&r->cell[i].sums, r->field, c->tokens).low;
+		if (score != NO_SCORE && (*lowest == NO_SCORE || score < *lowest))
+			*lowest = score;
+	}
+	return carried;
+}
+
+static void judge_beams(struct board *b, struct rule *r, uint32_t first)
+{
+	const uint32_t n = cohort_end(b, first) - first, expand = (uint32_t)r->rule.values.value[PARTIAL_EXPAND][0];
+	struct veto_interval *score = b->ranking;
+	uint32_t places = (n + expand - 1) / expand, ranked = 0, carried;
+	int64_t threshold;
+
+	if (places < r->min_survivors)
+		places = r->min_survivors;
+	carried = count_carried(b, r, first, &threshold);
+	places = places > carried ? places - carried : 0;
+	for (uint32_t i = first; i < first + n; i++) {
+		const struct cell *cell = &r->cell[i];
+
+		score[i - first] = (struct veto_interval){NO_SCORE, NO_SCORE};
+		if (cell->looked && !has_ended_before(b, r, i) && !is_out_by(b, r, i, cell->looked))
+			score[i - first] = r->window[i];
+		ranked += score[i - first].low != NO_SCORE;
+	}
+	if (ranked > places && places > 0)
+		drop_below_best(b, r, first, 0, score, places);
+	else if (ranked > places)
+		drop(b, r, first, 0, score, 0, threshold);
+	for (uint32_t i = first; i < first + n; i++)
+		b->candidate[i].is_held &= b->candidate[i].ends_step;
+}
+
+/* The cohort's beams that go on, best first, into scratch; returns how many.  One that must first end its step: none. */
+static uint32_t find_survivors(struct board *b, const struct rule *r, uint32_t first)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+		uint32_t at = n;
+
+		if (b->candidate[i].state != VETO_LIVE)
+			continue;
+		if (!b->candidate[i].ends_step)
+			return 0;
+		for (; at > 0 && r->window[b->scratch[at - 1]].low < r->window[i].low; at--)
+			b->scratch[at] = b->scratch[at - 1];
+		b->scratch[at] = i;
+		n++;
+	}
+	return n;
+}
+
+/* Every survivor goes on `expand` ways while slots are left: the best first. */
+static void fork_beams(struct board *b, struct rule *r, uint32_t first, uint32_t survivors)
+{
+	const uint32_t forks = survivors * ((uint32_t)r->rule.values.value[PARTIAL_EXPAND][0] - 1);
+	uint32_t made = 0;
+
+	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+		b->candidate[i].is_held &= b->candidate[i].state != VETO_LIVE;
+		r->cell[i].looked = 0;
+	}
+	for (uint32_t i = first; i < cohort_end(b, first) && made < forks; i++)
+		if (b->candidate[i].state == VETO_OUT && r->cell[i].token != NEVER)
+			board_fork(b, r, (uint32_t)b->scratch[made++ % survivors], i);
+}
+
+static void partial_reward_judge_step(struct board *b, struct rule *r, uint32_t first)
+{
+	uint32_t *is_judged = &r->rung[first / b->cohort], survivors;
+
+	if (!*is_judged && !is_step_known(b, r, first))
+		return;
+	if (!*is_judged)
+		judge_beams(b, r, first);
+	*is_judged = 1;
+	survivors = r->is_shadow ? 0 : find_survivors(b, r, first);
+	if (survivors == 0)
+		return;
+	fork_beams(b, r, first, survivors);
+	*is_judged = 0;
+}
+
+const struct policy_ops partial_reward_ops = {
+	.entries = partial_reward_entries,
+	.token = partial_reward_token,
+	.judge_step = partial_reward_judge_step,
 };
