@@ -49,31 +49,13 @@ static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
 	return c->has_answer ? answer_key(c->answer) : 0;
 }
 
-/* What a shadow rule would have done is kept for the report. */
-static void keep_shadow(struct run_outcome *outcome, const struct veto_verdict *verdict, uint32_t first_rule)
-{
-	struct veto_verdict *list = realloc(outcome->shadow, (outcome->shadows + 1) * sizeof(*list));
-
-	if (!list)
-		return;
-	outcome->shadow = list;
-	list[outcome->shadows] = *verdict;
-	list[outcome->shadows++].rule += first_rule;
-}
-
 static void see_verdict(void *arg, const struct veto_verdict *verdict)
 {
 	struct run *run = arg;
-	struct run_candidate *c = &run->outcome->candidate[verdict->candidate];
+	struct veto_verdict seen = *verdict;
 
-	if (verdict->is_shadow) {
-		keep_shadow(run->outcome, verdict, run->first_rule);
-		return;
-	}
-	c->has_verdict = true;
-	c->verdict = *verdict;
-	c->verdict.rule += run->first_rule;
-	run->outcome->is_settled |= verdict->kind == VETO_SETTLED;
+	seen.rule += run->first_rule;
+	run_outcome_add(run->outcome, &seen);
 }
 
 static void write_rows(struct run *run, const struct source_item *items, uint32_t count)
@@ -121,6 +103,8 @@ static void see_round(void *arg, const struct source_item *items, uint32_t count
 {
 	struct run *run = arg;
 
+	for (uint32_t i = 0; i < count; i++)
+		run->outcome->tokens += items[i].event.kind == VETO_TOKEN;
 	write_rows(run, items, count);
 	warn_nan(run, items, count);
 	if (!run->view)

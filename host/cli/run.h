@@ -16,6 +16,7 @@ struct run_args {
 	uint32_t rules;
 	struct answer_rule answer;
 	uint32_t candidates, cohort, max_tokens, threads;
+	uint32_t beams, expand; /* of a beam search, else 0 */
 	uint64_t seed;
 	double temperature, top_p, min_p;
 	bool is_compared, is_json, wants_help;
@@ -29,6 +30,7 @@ struct run_candidate {
 	enum veto_state state;
 	uint32_t tokens, unusable;
 	bool votes, is_cut_off; /* it reached max_tokens */
+	bool is_fork;
 	bool has_verdict;
 	struct veto_verdict verdict; /* of a candidate that is out */
 	struct veto_score score; /* of its last token */
@@ -45,15 +47,20 @@ struct run_outcome {
 	struct veto_choice choice;
 	struct veto_verdict *shadow; /* [shadows] what rules with shadow=1 would have done, rule as in args->rule */
 	uint32_t shadows;
+	struct veto_verdict *past; /* [pasts] what became of slots that forks took since, and the forks */
+	uint32_t pasts;
+	uint64_t tokens; /* written; a fork's begin behind it */
 	struct veto_stream_counts counts;
 	uint64_t wall_ns, verify_ns;
 };
 
 void run_outcome_free(struct run_outcome *outcome);
+/* Take in a verdict; rule as in args->rule. */
+void run_outcome_add(struct run_outcome *outcome, const struct veto_verdict *verdict);
 
 /* Sums over the prompts. */
 struct run_totals {
-	uint32_t prompts, known, right, kept, rejected, settled, cut_off, voteless, lost, stopped;
+	uint32_t prompts, known, right, kept, rejected, forked, settled, cut_off, voteless, lost, stopped;
 	uint32_t by_rule[VETO_RULES_MAX]; /* stopped candidates, as in args->rule */
 	uint64_t tokens, unusable, wall_ns, verify_ns;
 	struct veto_stream_counts counts;
@@ -65,7 +72,7 @@ struct run_totals {
 };
 
 void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome, bool is_answer_known);
-/* Count the candidates that finished in both and wrote something else. */
+/* Count the candidates that finished in both, no forks, and wrote something else. */
 void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, const struct run_outcome *b);
 
 /* One line, or one JSON object, for a prompt.  full: what came of it without rejecting, or NULL. */

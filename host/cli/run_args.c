@@ -16,6 +16,7 @@ static const char help[] =
 	"      --prompts FILE   JSON Lines: {\"id\", \"prompt\", \"answer\"?}\n"
 	"  -n N                 candidates a prompt (default 8)\n"
 	"      --cohort K       write K candidates at a time (255 at most), and compare them with each other (default: all)\n"
+	"      --beam N:M       search with N beams: in each step one in M goes on, M ways; ranks by the reward of --head\n"
 	"      --policy P       rule that rejects or stops; several allowed: NAME, NAME:key=value,... or a JSON file\n"
 	"      --select S       rule that chooses the answer (default majority); see veto policies\n"
 	"      --answer A       where the answer stands: last-number, last-line (default), boxed, letter, regex:EXPRESSION\n"
@@ -38,6 +39,7 @@ static const char help[] =
 enum {
 	OPTION_PROMPTS = 256,
 	OPTION_COHORT,
+	OPTION_BEAM,
 	OPTION_POLICY,
 	OPTION_SELECT,
 	OPTION_ANSWER,
@@ -60,6 +62,7 @@ static const struct option options[] = {
 	{"prompt", required_argument, NULL, 'p'},
 	{"prompts", required_argument, NULL, OPTION_PROMPTS},
 	{"cohort", required_argument, NULL, OPTION_COHORT},
+	{"beam", required_argument, NULL, OPTION_BEAM},
 	{"policy", required_argument, NULL, OPTION_POLICY},
 	{"select", required_argument, NULL, OPTION_SELECT},
 	{"answer", required_argument, NULL, OPTION_ANSWER},
@@ -155,6 +158,56 @@ static int read_u32(const char *option, const char *text, int64_t low, int64_t h
 	return 0;
 }
 
+static int read_beam(const char *text, struct run_args *args)
+{
+	const char *colon = strchr(text, ':');
+	char beams[32];
+	int64_t n, m;
+
+	snprintf(beams, sizeof(beams), "%.*s", colon ? (int)(colon - text) : 0, text);
+	if (!colon || colon - text >= (long)sizeof(beams) || param_count(beams, &n) || param_count(colon + 1, &m) ||
+		m < 2 || n < m || n > VETO_CANDIDATES_MAX)
+		return misused(
+			"run", "--beam '%s': expected N:M, M from 2 and N from M to %d", text, VETO_CANDIDATES_MAX);
+	args->beams = (uint32_t)n;
+	args->expand = (uint32_t)m;
+	return 0;
+}
+
+static bool is_beam_rule(const struct veto_rule *rule) { return strcmp(rule->policy->name, "partial-reward") == 0; }
+
+/* A beam search is that of the given rule, or of one with defaults. */
+static int complete_beam(struct run_args *args)
+{
+	uint32_t at = 0;
+
+	while (at < args->rules && !is_beam_rule(&args->rule[at]))
+		at++;
+	if (!args->beams && at < args->rules)
+		return misused("run", "--policy %s: it needs --beam N:M", args->policy_text[at]);
+	if (!args->beams)
+		return 0;
+	if (args->candidates || args->cohort)
+		return misused("run", "--beam says how many candidates there are: leave out %s",
+			args->candidates ? "-n" : "--cohort");
+	if (at == args->rules && add_policy("partial-reward", args))
+		return EXIT_MISUSED;
+	if (is_policy(args->policy_text[at]) && strstr(args->policy_text[at], "expand="))
+		return misused("run", "--policy %s: --beam says how often a beam forks: leave out expand",
+			args->policy_text[at]);
+	for (size_t i = 0; args->rule[at].policy->param[i].name; i++) {
+		const struct veto_param *param = &args->rule[at].policy->param[i];
+
+		if (strcmp(param->name, "expand") == 0)
+			args->rule[at].values.value[i][0] = args->expand;
+		if (param->type == VETO_PARAM_FIELD && args->rule[at].values.value[i][0] == VETO_REWARD &&
+			!args->head_path)
+			return misused("run", "--beam ranks by rewards: it needs --head FILE");
+	}
+	args->candidates = args->beams;
+	return 0;
+}
+
 static int read_number(int option, const char *text, struct run_args *args)
 {
 	int64_t seed;
@@ -222,6 +275,8 @@ static int read_option(int option, const char *text, struct run_args *args, cons
 	case OPTION_SCH:
 		args->table_path = text;
 		return 0;
+	case OPTION_BEAM:
+		return read_beam(text, args);
 	case OPTION_STEP:
 		args->step = text;
 		return *text ? 0 : misused("run", "--step: the text is empty");
@@ -255,7 +310,6 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 	int option;
 
 	*args = (struct run_args){.device = "cpu:threads=1",
-		.candidates = 8,
 		.max_tokens = 256,
 		.seed = 1,
 		.temperature = 0.7,
@@ -278,6 +332,9 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 		return misused("run", "unexpected argument '%s'", argv[optind]);
 	for (uint32_t i = 0; args->head_path && i < args->rules; i++)
 		set_default_score(args->policy_text[i], &args->rule[i]);
+	if (complete_beam(args))
+		return EXIT_MISUSED;
+	args->candidates = args->candidates ? args->candidates : 8;
 	if (add_rule("--select", select, true, &args->rule[args->rules++]))
 		return EXIT_MISUSED;
 	return check(args);

@@ -12,7 +12,39 @@ void run_outcome_free(struct run_outcome *outcome)
 		free(outcome->candidate[i].text);
 	free(outcome->candidate);
 	free(outcome->shadow);
+	free(outcome->past);
 	*outcome = (struct run_outcome){0};
+}
+
+static void append(struct veto_verdict **list, uint32_t *count, const struct veto_verdict *verdict)
+{
+	struct veto_verdict *longer = realloc(*list, (*count + 1) * sizeof(*longer));
+
+	if (!longer)
+		return;
+	*list = longer;
+	longer[(*count)++] = *verdict;
+}
+
+void run_outcome_add(struct run_outcome *outcome, const struct veto_verdict *verdict)
+{
+	struct run_candidate *c = &outcome->candidate[verdict->candidate];
+
+	if (verdict->is_shadow) {
+		append(&outcome->shadow, &outcome->shadows, verdict);
+		return;
+	}
+	outcome->is_settled |= verdict->kind == VETO_SETTLED;
+	if (verdict->kind != VETO_FORK) {
+		c->has_verdict = true;
+		c->verdict = *verdict;
+		return;
+	}
+	if (c->has_verdict)
+		append(&outcome->past, &outcome->pasts, &c->verdict);
+	append(&outcome->past, &outcome->pasts, verdict);
+	c->has_verdict = false;
+	c->is_fork = true;
 }
 
 static bool is_rejected(const struct run_candidate *c) { return c->has_verdict && c->verdict.kind == VETO_REJECT; }
@@ -70,9 +102,14 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 			totals->by_rule[c->verdict.rule]++;
 		totals->lost += c->state == VETO_GONE;
 		totals->stopped += c->state == VETO_LIVE || (outcome->is_stopped && c->state == VETO_WAITING);
-		totals->tokens += c->tokens;
 		totals->unusable += c->unusable;
 	}
+	for (uint32_t i = 0; i < outcome->pasts; i++) {
+		totals->forked += outcome->past[i].kind == VETO_FORK;
+		totals->rejected += outcome->past[i].kind == VETO_REJECT;
+		totals->by_rule[outcome->past[i].rule] += outcome->past[i].kind == VETO_REJECT;
+	}
+	totals->tokens += outcome->tokens;
 	add_counts(&totals->counts, &outcome->counts);
 	totals->wall_ns += outcome->wall_ns;
 	totals->verify_ns += outcome->verify_ns;
@@ -84,20 +121,11 @@ void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, 
 	for (uint32_t i = 0; i < a->candidates && i < b->candidates; i++) {
 		const struct run_candidate *x = &a->candidate[i], *y = &b->candidate[i];
 
-		if (x->state != VETO_FINISHED || y->state != VETO_FINISHED)
+		if (x->state != VETO_FINISHED || y->state != VETO_FINISHED || x->is_fork)
 			continue;
 		totals->compared++;
 		totals->changed += strcmp(x->text, y->text) != 0;
 	}
-}
-
-static uint64_t sum_tokens(const struct run_outcome *outcome)
-{
-	uint64_t tokens = 0;
-
-	for (uint32_t i = 0; i < outcome->candidates; i++)
-		tokens += outcome->candidate[i].tokens;
-	return tokens;
 }
 
 static const char *state_name(const struct run_candidate *c)
@@ -113,19 +141,22 @@ static const char *state_name(const struct run_candidate *c)
 
 static void print_verdict_json(const struct run_args *args, const struct veto_verdict *v)
 {
-	printf("\"verdict\":\"%s\",\"policy\":\"%s\"", v->kind == VETO_REJECT ? "REJECT" : "SETTLED",
-		args->rule[v->rule].policy->name);
+	static const char *const kinds[] = {[VETO_REJECT] = "REJECT", [VETO_SETTLED] = "SETTLED", [VETO_FORK] = "FORK"};
+
+	printf("\"verdict\":\"%s\",\"policy\":\"%s\"", kinds[v->kind], args->rule[v->rule].policy->name);
 	printf(",\"at_token\":%u", v->tokens);
 	if (v->kind == VETO_REJECT)
 		printf(",\"score\":\"%s\",\"score_q20\":%lld,\"threshold_q20\":%lld", veto_fields[v->field].name,
 			(long long)v->score, (long long)v->threshold);
+	if (v->kind == VETO_FORK)
+		printf(",\"from\":%u", v->from);
 }
 
-static void print_shadows_json(const struct run_args *args, const struct run_outcome *outcome)
+static void print_verdicts_json(const struct run_args *args, const struct veto_verdict *list, uint32_t count)
 {
-	for (uint32_t i = 0; i < outcome->shadows; i++) {
-		printf("%s{\"candidate\":%u,", i ? "," : "", outcome->shadow[i].candidate);
-		print_verdict_json(args, &outcome->shadow[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		printf("%s{\"candidate\":%u,", i ? "," : "", list[i].candidate);
+		print_verdict_json(args, &list[i]);
 		printf("}");
 	}
 }
@@ -164,9 +195,13 @@ static void print_outcome_json(
 	if (prompt->answer)
 		printf(",\"right\":%s", outcome->is_right ? "true" : "false");
 	printf(",\"settled\":%s,\"tokens\":%llu,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"shadow\":[",
-		outcome->is_settled ? "true" : "false", (unsigned long long)sum_tokens(outcome),
+		outcome->is_settled ? "true" : "false", (unsigned long long)outcome->tokens,
 		(unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
-	print_shadows_json(args, outcome);
+	print_verdicts_json(args, outcome->shadow, outcome->shadows);
+	if (args->expand) {
+		printf("],\"past\":[");
+		print_verdicts_json(args, outcome->past, outcome->pasts);
+	}
 	printf("],\"candidates\":[");
 	print_candidates_json(args, outcome);
 	printf("]");
@@ -219,6 +254,8 @@ static void print_brief(const struct prompt *prompt, const struct run_outcome *o
 		printf(" (%u cut off)", sums.cut_off);
 	if (sums.rejected)
 		printf(", rejected %u", sums.rejected);
+	if (sums.forked)
+		printf(", forked %u", sums.forked);
 	if (sums.settled)
 		printf(", settled %u", sums.settled);
 	if (sums.voteless)
@@ -236,6 +273,10 @@ static void print_reason(const struct run_args *args, const struct veto_verdict 
 {
 	const struct veto_field_info *field = &veto_fields[v->field];
 
+	if (v->kind == VETO_FORK) {
+		printf("    candidate %u forked from %u at token %u\n", v->candidate, v->from, v->tokens);
+		return;
+	}
 	printf("    candidate %u %s at token %u by %s: %s%s %.4f, threshold %.4f\n", v->candidate,
 		v->is_shadow ? "in shadow rejected" : "rejected", v->tokens, args->rule[v->rule].policy->name,
 		field->sign < 0 ? "-" : "", field->name, (double)v->score / 0x1p20, (double)v->threshold / 0x1p20);
@@ -243,6 +284,8 @@ static void print_reason(const struct run_args *args, const struct veto_verdict 
 
 static void print_reasons(const struct run_args *args, const struct run_outcome *outcome)
 {
+	for (uint32_t i = 0; i < outcome->pasts; i++)
+		print_reason(args, &outcome->past[i]);
 	for (uint32_t i = 0; i < outcome->candidates; i++)
 		if (is_rejected(&outcome->candidate[i]))
 			print_reason(args, &outcome->candidate[i].verdict);
@@ -279,6 +322,8 @@ static void print_totals_json(const struct run_totals *t)
 		t->lost, (unsigned long long)t->tokens, t->estimated_saved, (unsigned long long)t->unusable,
 		(unsigned long long)t->counts.failed_rows, (double)t->wall_ns / 1e9, (double)t->verify_ns / 1e9,
 		percent((double)t->verify_ns, (double)t->wall_ns) / 100);
+	if (t->forked)
+		printf(",\"forked\":%u", t->forked);
 	if (t->counts.states)
 		printf(",\"states\":%llu,\"failed_states\":%llu", (unsigned long long)t->counts.states,
 			(unsigned long long)t->counts.failed_states);
@@ -295,6 +340,8 @@ static void print_counts(const struct run_totals *t)
 	if (t->cut_off)
 		printf(" (%u cut off)", t->cut_off);
 	printf(", %u rejected, %u settled", t->rejected, t->settled);
+	if (t->forked)
+		printf(", %u forked", t->forked);
 	if (t->voteless)
 		printf(", %u finished without a vote", t->voteless);
 	if (t->lost)

@@ -22,18 +22,18 @@ void engine_free_writers(struct engine *e)
 	e->candidates = 0;
 }
 
-/* A candidate's random numbers depend on the seed, the prompt and its index. */
-static uint32_t candidate_seed(uint64_t seed, const char *prompt, uint32_t candidate)
+/* A candidate's random numbers depend on the seed, the prompt, its index, and the number of the fork that made it. */
+static uint64_t candidate_seed(uint64_t seed, const char *prompt, uint32_t candidate)
 {
 	uint64_t hash = hash_bytes(HASH_START, &seed, sizeof(seed));
 
 	hash = hash_bytes(hash, &candidate, sizeof(candidate));
-	hash = hash_bytes(hash, prompt, strlen(prompt));
-	return (uint32_t)(hash ^ hash >> 32);
+	return hash_bytes(hash, prompt, strlen(prompt));
 }
 
-static struct llama_sampler *make_sampler(const struct engine_options *o, uint32_t seed)
+static struct llama_sampler *make_sampler(const struct engine_options *o, const struct writer *w)
 {
+	const uint64_t hash = w->forks ? hash_bytes(w->seed, &w->forks, sizeof(w->forks)) : w->seed;
 	struct llama_sampler *chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
 
 	if (o->temperature <= 0) {
@@ -45,7 +45,7 @@ static struct llama_sampler *make_sampler(const struct engine_options *o, uint32
 		llama_sampler_chain_add(chain, llama_sampler_init_top_p((float)o->top_p, 1));
 	if (o->min_p > 0)
 		llama_sampler_chain_add(chain, llama_sampler_init_min_p((float)o->min_p, 1));
-	llama_sampler_chain_add(chain, llama_sampler_init_dist(seed));
+	llama_sampler_chain_add(chain, llama_sampler_init_dist((uint32_t)(hash ^ hash >> 32)));
 	return chain;
 }
 
@@ -61,8 +61,10 @@ int engine_start(struct engine *e, const char *prompt, const int32_t *tokens, ui
 	e->candidates = candidates;
 	e->prompt = tokens;
 	e->prompt_tokens = count;
-	for (uint32_t i = 0; i < candidates; i++)
-		e->writer[i].sampler = make_sampler(&e->options, candidate_seed(e->options.seed, prompt, i));
+	for (uint32_t i = 0; i < candidates; i++) {
+		e->writer[i].seed = candidate_seed(e->options.seed, prompt, i);
+		e->writer[i].sampler = make_sampler(&e->options, &e->writer[i]);
+	}
 	*out = &e->source;
 	return 0;
 }
@@ -136,12 +138,31 @@ static int decode_step(struct engine *e)
 	for (uint32_t i = 0; i < e->candidates; i++) {
 		struct writer *w = &e->writer[i];
 
-		if (w->state != WRITING)
+		if (w->state != WRITING || w->is_held)
 			continue;
 		w->batch_index = e->batch.n_tokens;
 		batch_add(&e->batch, w->last, e->prompt_tokens + w->tokens - 1, w->slot + 1, true);
 	}
 	return e->batch.n_tokens > 0 ? decode(e) : 0;
+}
+
+/* Open the forks that were made, and see which beams wait for others. */
+static void open_forks(struct engine *e, const struct veto_session *session, struct source_item *items, uint32_t *count)
+{
+	for (uint32_t i = 0; i < e->candidates; i++) {
+		struct writer *w = &e->writer[i];
+
+		if (w->state == FORKED) {
+			w->state = WRITING;
+			w->is_held = false;
+			items[(*count)++] = (struct source_item){.event = {.kind = VETO_OPEN, .candidate = i}};
+		} else if (w->state == BROKEN) {
+			w->state = ENDED;
+			items[(*count)++] = (struct source_item){.event = {.kind = VETO_LOST, .candidate = i}};
+		} else if (w->state == WRITING) {
+			w->is_held = !veto_session_may_go_on(session, i);
+		}
+	}
 }
 
 /* Start waiting candidates, in their order, while there are slots. */
@@ -279,14 +300,51 @@ static int pull(struct source *s, const struct veto_session *session, struct sou
 		return -EINVAL;
 	if (engine_is_stopped(e))
 		return -EINTR;
+	open_forks(e, session, items, count);
 	err = e->prompt ? decode_prompt(e) : decode_step(e);
 	if (err)
 		return err;
 	open_waiting(e, session, items, count);
 	for (uint32_t i = 0; i < e->candidates && !err; i++)
-		if (e->writer[i].state == WRITING)
+		if (e->writer[i].state == WRITING && !e->writer[i].is_held)
 			err = write_token(e, i, items, count);
 	return err;
+}
+
+static bool copy_text(struct writer *w, const struct writer *from)
+{
+	char *text = realloc(w->text, from->room + 1);
+
+	if (!text)
+		return false;
+	w->text = text;
+	w->room = from->room + 1;
+	w->length = from->length;
+	memcpy(text, from->text ? from->text : "", from->length + 1);
+	return true;
+}
+
+/* Its last token is not decoded yet, as that of the beam it is a copy of: each does so with its next. */
+static void fork_writer(struct engine *e, struct writer *w, const struct writer *from)
+{
+	uint32_t slot = 0;
+
+	assert(w->state == ENDED && from->state == WRITING);
+	while (slot < e->options.slots && e->is_taken[slot])
+		slot++;
+	w->state = BROKEN;
+	if (slot == e->options.slots || !copy_text(w, from))
+		return;
+	w->state = FORKED;
+	w->slot = slot;
+	w->forks++;
+	w->tokens = from->tokens;
+	w->last = from->last;
+	w->step_start = from->step_start;
+	llama_sampler_free(w->sampler);
+	w->sampler = make_sampler(&e->options, w);
+	e->is_taken[slot] = true;
+	llama_memory_seq_cp(llama_get_memory(e->context), (llama_seq_id)from->slot + 1, (llama_seq_id)slot + 1, -1, -1);
 }
 
 static void apply(struct source *s, const struct veto_verdict *verdict)
@@ -294,7 +352,9 @@ static void apply(struct source *s, const struct veto_verdict *verdict)
 	struct engine *e = (struct engine *)s;
 	struct writer *w = &e->writer[verdict->candidate];
 
-	if (w->state == WRITING)
+	if (verdict->kind == VETO_FORK)
+		fork_writer(e, w, &e->writer[verdict->from]);
+	else if (w->state == WRITING || w->state == FORKED)
 		stop_writing(e, w);
 }
 

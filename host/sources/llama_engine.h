@@ -11,7 +11,10 @@
 
 struct writer {
 	struct llama_sampler *sampler;
-	enum { WAITING, WRITING, ENDED } state;
+	enum { WAITING, FORKED, BROKEN, WRITING, ENDED } state; /* BROKEN: a fork that could not be made */
+	uint64_t seed; /* before the number of the fork */
+	uint32_t forks; /* that it has been */
+	bool is_held; /* waits in this round */
 	uint32_t slot;
 	uint32_t tokens;
 	bool is_cut_off; /* at max_tokens */

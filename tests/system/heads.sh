@@ -135,6 +135,65 @@ if [ -n "$QUANTIZE" ]; then
 		<"$work/stdout" || complain "the table's self-certainty: $(tail -n 1 "$work/stdout")"
 	expect 'nats a token away' run --sch "$work/again.sch"
 	grep -q 'warning: the table was made for Q8_0, and the model is Q4_1' "$work/stderr" || complain "no word of the quantisation: $(cat "$work/stderr")"
+	# Beams: the worse half goes early in a step, the others fork.
+	beams() { "$VETO" run -m "$model" -p "Name three colours, a line each." --seed 3 --beam 4:2 --head "$work/live.head" --max-tokens 24 "$@"; }
+	holds() {
+		cases=$((cases + 1))
+		python3 -c 'import json, sys
+d, s = [json.loads(line) for line in sys.stdin]
+c, past, s = d["candidates"], d.get("past"), s["summary"]
+sys.exit(not eval(sys.argv[1]))' "$1" <"$work/beams" || complain "beams: not $1: $(cat "$work/beams")"
+	}
+	expect ' rejected at token 4 by partial-reward: reward ' beams --policy partial-reward:tau=4
+	grep -qE 'candidate [0-3] forked from [0-3] at token ' "$work/stdout" || complain "no fork: $(cat "$work/stdout")"
+	for way in "--temperature 0.7" "--temperature 1.5 --seed 8 --step e" "--seed 4 --select best:score=reward"; do
+		# shellcheck disable=SC2086 # Options.
+		beams --json --policy partial-reward:tau=4 $way >"$work/beams" 2>/dev/null || complain "beams $way: failed"
+		# shellcheck disable=SC2086
+		beams --json --policy partial-reward:tau=4 $way 2>/dev/null | sed -E 's/"[a-z_]*(_ns|_s|_share)":[0-9.]+//g' |
+			cmp -s - <(sed -E 's/"[a-z_]*(_ns|_s|_share)":[0-9.]+//g' "$work/beams") || complain "beams $way: the same seed goes otherwise"
+		holds 'len(c) == 4 and s["kept"] >= 1 and s["kept"] + sum(b["state"] == "rejected" for b in c) == 4'
+		holds 's["forked"] == sum(v["verdict"] == "FORK" for v in past) > 0'
+		holds 's["rejected"] == sum(v.get("verdict") == "REJECT" for v in past + c) >= 2'
+		# What is written once is counted once: paths less what forks have copied.
+		holds 's["tokens"] == sum(b["tokens"] for b in c) + sum(v["at_token"] * (1 if v["verdict"] == "REJECT" else -1) for v in past)'
+		holds 'all(b["tokens"] <= 24 for b in c)'
+	done
+	# A fork goes on from its beam's state: its rows are those of the likeliest text, but for the engine's rounding.
+	beams --policy partial-reward:tau=2 --step e --temperature 0 --max-tokens 9 --rows "$work/beams.npy" --json >"$work/beams" 2>/dev/null ||
+		complain "beams that take the likeliest failed"
+	holds 's["forked"] >= 4 and {(b["state"], b["text"]) for b in c} == {("cut_off", c[0]["text"])}'
+	run -n 1 --temperature 0 --max-tokens 9 --rows "$work/one.npy" >/dev/null || complain "one candidate failed"
+	cases=$((cases + 1))
+	python3 - "$work/one.npy" "$work/beams.npy" <<-'PY' || complain "a fork's rows are others"
+		import array, struct, sys
+		def rows(path):
+		    data = open(path, "rb").read()
+		    start = 10 + struct.unpack("<H", data[8:10])[0]
+		    count, cols = eval(data[10:start])["shape"]
+		    values = array.array("f", data[start:])
+		    return [values[i * cols : (i + 1) * cols : 7] for i in range(count)]
+		one, beams = [rows(path) for path in sys.argv[1:]]
+		far = [min(max(abs(x - y) for x, y in zip(row, other)) for other in one) for row in beams]
+		sys.exit(max(far) > 2 or len(far) < 20)
+	PY
+	# Its random numbers are its own.
+	beams --json --policy partial-reward:tau=2 --step e --temperature 3 --min-p 0 >"$work/beams" 2>/dev/null
+	holds 's["forked"] > 1 and len({b["text"] for b in c}) == 4'
+	beams --json --policy partial-reward:tau=4,shadow=1 >"$work/beams" 2>/dev/null || complain "beams in shadow failed"
+	holds 'len(d["shadow"]) == 2 and past == [] and s["kept"] == 4'
+	beams --json --policy partial-reward:tau=4 --compare >"$work/beams" 2>/dev/null || complain "beams can't be compared"
+	holds 's["finished_in_both"] == 1 and sum(b["state"] in ("finished", "cut_off") for b in c) == 2 and s["full"]["kept"] == 4'
+	expect ',tau=64,expand=4,' "$VETO" run -m "$model" -p "Hello." --beam 4:4 --head "$work/live.head" --step . --max-tokens 24
+	refuse 2 "--beam ranks by rewards: it needs --head FILE" "$VETO" run -m "$model" -p a --beam 4:2
+	refuse 2 "--beam says how many candidates there are: leave out -n" beams -n 4
+	refuse 2 "--beam says how many candidates there are: leave out --cohort" beams --cohort 4
+	refuse 2 "--policy partial-reward:expand=3: --beam says how often a beam forks: leave out expand" beams --policy partial-reward:expand=3
+	refuse 2 "--policy partial-reward: it needs --beam N:M" run --head "$work/live.head" --policy partial-reward
+	refuse 2 "more than one rule partial-reward" beams --policy partial-reward --policy partial-reward:tau=3
+	for bad in 4 4: :2 4:1 2:4 4:2x -4:2 5000:2 99999999999999999999999999999999999:2 4:99999999999999999999; do
+		refuse 2 "--beam '$bad': expected N:M, M from 2 and N from M to 4096" "$VETO" run -m "$model" -p a --head "$work/live.head" --beam "$bad"
+	done
 	refuse 2 "score=reward: the rows of this stream come without that score" run --policy gate:score=reward
 	refuse 2 "a table gives no rewards" run --head "$work/smol.sch"
 	refuse 2 "$work/probe.head reads states of 96 values, and $model makes states of 576" run --head "$work/probe.head"
