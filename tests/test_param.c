@@ -69,8 +69,9 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 {
 	static const char *const rules[] = {"floor:threshold=1.23456", "floor:threshold=130",
 		"floor:threshold=-2048+1e-5+1000,rungs=1+2+3", "speculative:budget=4294967296,alpha=0.3",
-		"window-floor", "gate:min_survivors=4096,keep=1", "consensus", "adaptive-consistency", "esc",
-		"majority", "borda:p=1.7", "best", "weighted:temperature=1024", "sharpening"};
+		"window-floor", "gate:min_survivors=4096,keep=1", "partial-reward:expand=2,shadow=1", "consensus",
+		"adaptive-consistency", "esc", "majority", "borda:p=1.7", "best", "weighted:temperature=1024",
+		"sharpening"};
 	const struct veto_policy *policy;
 	struct veto_rule rule, back;
 	char text[512], why[VETO_WHY_MAX];

@@ -30,6 +30,7 @@ struct run_candidate {
 	enum veto_state state;
 	uint32_t tokens, unusable;
 	bool votes, is_cut_off; /* it reached max_tokens */
+	bool is_fork;
 	bool has_verdict;
 	struct veto_verdict verdict; /* of a candidate that is out */
 	struct veto_score score; /* of its last token */
@@ -71,7 +72,7 @@ struct run_totals {
 };
 
 void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome, bool is_answer_known);
-/* Count the candidates that finished in both and wrote something else. */
+/* Count the candidates that finished in both, no forks, and wrote something else. */
 void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, const struct run_outcome *b);
 
 /* One line, or one JSON object, for a prompt.  full: what came of it without rejecting, or NULL. */

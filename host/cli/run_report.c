@@ -44,6 +44,7 @@ void run_outcome_add(struct run_outcome *outcome, const struct veto_verdict *ver
 		append(&outcome->past, &outcome->pasts, &c->verdict);
 	append(&outcome->past, &outcome->pasts, verdict);
 	c->has_verdict = false;
+	c->is_fork = true;
 }
 
 static bool is_rejected(const struct run_candidate *c) { return c->has_verdict && c->verdict.kind == VETO_REJECT; }
@@ -120,7 +121,7 @@ void run_totals_compare(struct run_totals *totals, const struct run_outcome *a, 
 	for (uint32_t i = 0; i < a->candidates && i < b->candidates; i++) {
 		const struct run_candidate *x = &a->candidate[i], *y = &b->candidate[i];
 
-		if (x->state != VETO_FINISHED || y->state != VETO_FINISHED)
+		if (x->state != VETO_FINISHED || y->state != VETO_FINISHED || x->is_fork)
 			continue;
 		totals->compared++;
 		totals->changed += strcmp(x->text, y->text) != 0;

@@ -45,7 +45,7 @@ static int load_model(struct engine *e, char *why)
 
 	if (e->options.slots > most)
 		return param_fail(-EINVAL, why,
-			"%u candidates at a time: llama.cpp writes %zu at most; --cohort says how many at a time",
+			"%u candidates at a time: llama.cpp writes %zu at most; see --cohort and --beam",
 			e->options.slots, most);
 	if (access(path, R_OK))
 		return param_fail(-EINVAL, why, "can't read the model '%s': %s", path, strerror(errno));

@@ -182,6 +182,8 @@ sys.exit(not eval(sys.argv[1]))' "$1" <"$work/beams" || complain "beams: not $1:
 	holds 's["forked"] > 1 and len({b["text"] for b in c}) == 4'
 	beams --json --policy partial-reward:tau=4,shadow=1 >"$work/beams" 2>/dev/null || complain "beams in shadow failed"
 	holds 'len(d["shadow"]) == 2 and past == [] and s["kept"] == 4'
+	beams --json --policy partial-reward:tau=4 --compare >"$work/beams" 2>/dev/null || complain "beams can't be compared"
+	holds 's["finished_in_both"] == 1 and sum(b["state"] in ("finished", "cut_off") for b in c) == 2 and s["full"]["kept"] == 4'
 	expect ',tau=64,expand=4,' "$VETO" run -m "$model" -p "Hello." --beam 4:4 --head "$work/live.head" --step . --max-tokens 24
 	refuse 2 "--beam ranks by rewards: it needs --head FILE" "$VETO" run -m "$model" -p a --beam 4:2
 	refuse 2 "--beam says how many candidates there are: leave out -n" beams -n 4

@@ -201,7 +201,7 @@ bad "$work/array:1:2: the value of \"prompt\" is neither text nor number" "$mode
 bad "$work/nul:1:16: a NUL can't stand in a text" "$model" --prompts "$work/nul"
 bad "can't read '$work'" "$model" --prompts "$work"
 bad "exceeds the model's context of 8192" "$model" -p "$(yes word | head -n 9000)"
-bad "300 candidates at a time: llama.cpp writes 255 at most; --cohort says how many at a time" "$model" -p x -n 300
+bad "300 candidates at a time: llama.cpp writes 255 at most; see --cohort and --beam" "$model" -p x -n 300
 bad "can't open '$work/no-file'" "$model" --prompts "$work/no-file"
 bad "one of -p TEXT and --prompts FILE" "$model"
 bad "one of -p TEXT and --prompts FILE" "$model" -p x --prompts "$work/key"
