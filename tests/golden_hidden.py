@@ -8,15 +8,13 @@ golden_hidden.py [FOLDER] writes the cases (default: golden-hidden/ beside this 
 compares them.
 """
 
-import argparse
 import hashlib
 import json
 import math
-import pathlib
 import struct
 import sys
 
-from golden import differences, log2_q26, nats_q20, npy_file, power, rounded, text, truncated, widen
+from golden import log2_q26, main, nats_q20, npy_file, power, rounded, text, truncated, widen
 from golden_cases import FORMATS, Random, encode
 from golden_hidden_cases import HEADS, ONLY, Floats, Integers
 from golden_table_cases import NO_TOKEN, TABLES, Embedding, Planes, Table
@@ -327,22 +325,5 @@ def all_files():
     return files
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare the files instead of writing them")
-    parser.add_argument("folder", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).parent / "golden-hidden")
-    args = parser.parse_args()
-    files = all_files()
-    if args.check:
-        found = list(differences(files, args.folder))
-        print("\n".join(found) or f"{len(files)} files are the same")
-        return 1 if found else 0
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        (args.folder / name).write_bytes(data)
-    print(f"{len(files)} files written", file=sys.stderr)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, "golden-hidden", all_files))

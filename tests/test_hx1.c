@@ -378,6 +378,21 @@ static void a_table_row_gives_self_certainty(void **state)
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
+/* The output before its sigmoid: the row's, or of `last` over the rows' ReLU. */
+static double output_in_double(const float *w, const float *x, uint32_t rows, uint32_t cols, const float *last)
+{
+	double sum = 0, output = -0.2f;
+
+	for (uint32_t o = 0; o < rows; o++) {
+		sum = 0.1f;
+		for (uint32_t i = 0; i < cols; i++)
+			sum += (double)w[(size_t)o * cols + i] * x[i];
+		if (last)
+			output += last[o] * fmax(sum, 0);
+	}
+	return last ? output : sum;
+}
+
 /* A head of one or two layers on random states, with and without outliers, in double and in integers; returns the worst
  * difference of the reward (sigmoid of the only output). */
 static double worst_reward(uint32_t cols, uint32_t width, enum veto_weight_format format, bool has_outliers)
@@ -407,7 +422,6 @@ static double worst_reward(uint32_t cols, uint32_t width, enum veto_weight_forma
 	}
 	assert_int_equal(hx1_make_row(last, rows, -0.2f, format, last_packed, &last_scale, &bad), 0);
 	for (int s = 0; s < STATES; s++) {
-		double sum = 0, exact = -0.2f;
 		uint32_t p[2];
 		int32_t e, out;
 
@@ -415,12 +429,6 @@ static double worst_reward(uint32_t cols, uint32_t width, enum veto_weight_forma
 			x[i] = (float)(2.5 * dice_normal(&r));
 		for (int i = 0; has_outliers && i < 4; i++)
 			x[dice_next(&r) % cols] = (float)(60 + 60 * dice_unit(&r));
-		for (uint32_t o = 0; o < rows; o++) {
-			sum = 0.1f;
-			for (uint32_t i = 0; i < cols; i++)
-				sum += (double)w[(size_t)o * cols + i] * x[i];
-			exact += last[o] * fmax(sum, 0);
-		}
 		assert_true(hx1_quantise(x, VETO_FP32, cols, 16, q, &e));
 		hx1_dense(&layer, q, e, z);
 		out = z[0];
@@ -429,7 +437,8 @@ static double worst_reward(uint32_t cols, uint32_t width, enum veto_weight_forma
 			hx1_dense(&last_layer, q, e, &out);
 		}
 		hx1_softmax((const int32_t[]){0, out}, 2, p, NULL);
-		worst = fmax(worst, fabs(p[1] / 0x1p31 - sigmoid(width ? exact : sum)));
+		worst = fmax(
+			worst, fabs(p[1] / 0x1p31 - sigmoid(output_in_double(w, x, rows, cols, width ? last : NULL))));
 	}
 	free(last_packed);
 	free(last);
