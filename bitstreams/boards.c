@@ -84,29 +84,59 @@ static int check_banks(const struct board *board, const char *text, char *why)
 	return param_fail(-EINVAL, why, "'%s': the board has no memory %s", text, name);
 }
 
-static int read_banks(const cJSON *banks, const struct board *board, struct board_unit *unit, char *why)
+static int read_bank(const cJSON *item, const char *name, const struct board *board, char out[32], char *why)
 {
-	int buffers = 0, err;
+	if (!cJSON_IsString(item) || strlen(item->valuestring) > 31)
+		return param_fail(-EINVAL, why, "\"%s\" is missing, or not NAME[BANK] or NAME[FIRST:LAST]", name);
+	snprintf(out, 32, "%s", item->valuestring);
+	return check_banks(board, out, why);
+}
 
-	for (uint32_t i = 0; i < unit->kernel->arguments; i++) {
-		const struct kernel_argument *a = &unit->kernel->argument[i];
+/* The kernel has as many ports as the unit's list of banks is long. */
+static int read_ports(const cJSON *list, struct board *board, const struct board_unit *unit, char *why)
+{
+	struct kernel *kernel = &board->kernels.kernel[unit->kernel];
+	const uint32_t ports = cJSON_IsArray(list) ? (uint32_t)cJSON_GetArraySize(list) : 0;
 
-		if (!a->is_buffer)
-			continue;
-		buffers++;
-		err = read_text(banks, a->name, unit->memory[i], sizeof(unit->memory[i]), why);
-		if (!err)
-			err = check_banks(board, unit->memory[i], why);
-		if (err)
-			return err;
-	}
-	if (cJSON_GetArraySize(banks) != buffers)
-		return param_fail(-EINVAL, why, "%s: \"memory\" names %d arguments, and %s has %d buffers", unit->name,
-			cJSON_GetArraySize(banks), unit->kernel->name, buffers);
+	if (ports < 1 || ports > KERNEL_PORTS_MAX || (ports & (ports - 1)) != 0)
+		return param_fail(-EINVAL, why, "%s: \"%s\" is not a list of 1, 2, 4, 8 or 16 memories", unit->name,
+			kernel->ports_name);
+	for (uint32_t i = 0; i < board->units; i++)
+		if (board->unit[i].kernel == unit->kernel && ports != kernel->ports)
+			return param_fail(-EINVAL, why, "%s has %u ports of %s, and %s has %u", unit->name, ports,
+				kernel->ports_name, board->unit[i].name, kernel->ports);
+	kernel_set_ports(kernel, ports);
 	return 0;
 }
 
-static int read_unit(const cJSON *object, const struct kernels *kernels, struct board *board, char *why)
+static int read_banks(const cJSON *banks, struct board *board, struct board_unit *unit, char *why)
+{
+	const struct kernel *kernel = &board->kernels.kernel[unit->kernel];
+	const cJSON *ports = NULL;
+	int buffers = 0, err = 0;
+
+	if (kernel->ports > 0) {
+		ports = cJSON_GetObjectItemCaseSensitive(banks, kernel->ports_name);
+		err = read_ports(ports, board, unit, why);
+		buffers = 1 - (int)kernel->ports;
+	}
+	for (uint32_t i = 0; i < kernel->arguments && !err; i++) {
+		const struct kernel_argument *a = &kernel->argument[i];
+		const bool is_port = kernel->ports > 0 && i - kernel->first_port < kernel->ports;
+
+		buffers += a->is_buffer;
+		if (a->is_buffer)
+			err = read_bank(is_port ? cJSON_GetArrayItem(ports, (int)(i - kernel->first_port))
+						: cJSON_GetObjectItemCaseSensitive(banks, a->name),
+				a->name, board, unit->memory[i], why);
+	}
+	if (!err && cJSON_GetArraySize(banks) != buffers)
+		return param_fail(-EINVAL, why, "%s: \"memory\" names %d arguments, and %s has %d buffers", unit->name,
+			cJSON_GetArraySize(banks), kernel->name, buffers);
+	return err;
+}
+
+static int read_unit(const cJSON *object, struct board *board, char *why)
 {
 	struct board_unit *unit = &board->unit[board->units];
 	char kernel[64], wanted[80];
@@ -120,10 +150,9 @@ static int read_unit(const cJSON *object, const struct kernels *kernels, struct 
 		err = read_text(object, "kernel", kernel, sizeof(kernel), why);
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < kernels->count; i++)
-		if (strcmp(kernels->kernel[i].name, kernel) == 0)
-			unit->kernel = &kernels->kernel[i];
-	if (!unit->kernel)
+	while (unit->kernel < board->kernels.count && strcmp(board->kernels.kernel[unit->kernel].name, kernel) != 0)
+		unit->kernel++;
+	if (unit->kernel == board->kernels.count)
 		return param_fail(-EINVAL, why, "%s: there is no kernel %s", unit->name, kernel);
 	for (uint32_t i = 0; i < board->units; i++)
 		number += board->unit[i].kernel == unit->kernel;
@@ -148,15 +177,9 @@ static int read_resources(const cJSON *object, struct board_resources *out, char
 	return err ? err : read_number(object, "dsp", 1, 100000, &out->dsp, why);
 }
 
-struct reading {
-	const struct kernels *kernels;
-	struct board board;
-};
-
 static int read_board(const cJSON *root, void *arg, char *why)
 {
-	struct reading *reading = arg;
-	struct board *board = &reading->board;
+	struct board *board = arg;
 	const cJSON *item;
 	int err = read_text(root, "board", board->name, sizeof(board->name), why);
 
@@ -177,7 +200,7 @@ static int read_board(const cJSON *root, void *arg, char *why)
 	if (!err)
 		err = check_memory(root, board, why);
 	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(root, "units")) err =
-		err ? err : read_unit(item, reading->kernels, board, why);
+		err ? err : read_unit(item, board, why);
 	if (!err && board->units == 0)
 		err = param_fail(-EINVAL, why, "there are no units");
 	return err;
@@ -185,10 +208,10 @@ static int read_board(const cJSON *root, void *arg, char *why)
 
 int board_read(const char *path, const struct kernels *kernels, struct board *out, char *why)
 {
-	struct reading reading = {.kernels = kernels};
-	int err = description_read(path, read_board, &reading, why);
+	struct board board = {.kernels = *kernels};
+	int err = description_read(path, read_board, &board, why);
 
 	if (!err)
-		*out = reading.board;
+		*out = board;
 	return err;
 }

@@ -15,7 +15,7 @@ struct board_memory {
 
 struct board_unit {
 	char name[64]; /* <kernel>_<number> */
-	const struct kernel *kernel;
+	uint32_t kernel; /* of the board's */
 	char memory[KERNEL_ARGUMENTS_MAX][32]; /* of each buffer argument: NAME[BANK] or NAME[FIRST:LAST] */
 };
 
@@ -30,6 +30,7 @@ struct board {
 	struct board_resources resources; /* of the part; the platform's shell takes some */
 	uint32_t memories;
 	struct board_memory memory[BOARD_MEMORIES_MAX];
+	struct kernels kernels; /* with as many ports as their units have */
 	uint32_t units;
 	struct board_unit unit[BOARD_UNITS_MAX];
 };

@@ -204,8 +204,10 @@ static void print_metadata(const struct kernels *k)
 }
 
 /* Which memory each argument of each unit lies in. */
-static void print_link(const struct kernels *k, const struct board *b)
+static void print_link(const struct board *b)
 {
+	const struct kernels *k = &b->kernels;
+
 	printf("# Made from kernels.json and the configuration of the %s.  %s.\nplatform=%s\n\n[clock]\n"
 	       "# The spelling of this varies by release of Vitis.\ndefaultFreqHz=%u000000\n\n[connectivity]\n",
 		b->name, b->status, b->platform, b->clock_mhz);
@@ -213,19 +215,22 @@ static void print_link(const struct kernels *k, const struct board *b)
 		uint32_t count = 0;
 
 		for (uint32_t u = 0; u < b->units; u++)
-			count += b->unit[u].kernel == &k->kernel[i];
+			count += b->unit[u].kernel == i;
 		if (count == 0)
 			continue;
 		printf("nk=%s:%u:", k->kernel[i].name, count);
 		for (uint32_t u = 0; u < b->units; u++)
-			if (b->unit[u].kernel == &k->kernel[i])
+			if (b->unit[u].kernel == i)
 				printf("%s%s", b->unit[u].name, --count ? "." : "\n");
 	}
-	for (uint32_t u = 0; u < b->units; u++)
-		for (uint32_t j = 0; j < b->unit[u].kernel->arguments; j++)
-			if (b->unit[u].kernel->argument[j].is_buffer)
-				printf("sp=%s.%s:%s\n", b->unit[u].name, b->unit[u].kernel->argument[j].name,
+	for (uint32_t u = 0; u < b->units; u++) {
+		const struct kernel *kernel = &k->kernel[b->unit[u].kernel];
+
+		for (uint32_t j = 0; j < kernel->arguments; j++)
+			if (kernel->argument[j].is_buffer)
+				printf("sp=%s.%s:%s\n", b->unit[u].name, kernel->argument[j].name,
 					b->unit[u].memory[j]);
+	}
 }
 
 static int fail(const char *why)
@@ -256,7 +261,7 @@ int main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "link") == 0) {
 		if (kernels_read(argv[2], &kernels, why) || board_read(argv[3], &kernels, &board, why))
 			return fail(why);
-		print_link(&kernels, &board);
+		print_link(&board);
 		return fflush(stdout) || ferror(stdout) ? 1 : 0;
 	}
 	fprintf(stderr,

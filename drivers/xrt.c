@@ -238,13 +238,14 @@ static void xrt_close(struct driver *drv)
 static int start_child(struct xrt *xrt, long deadline, char *why)
 {
 	struct link_hello hello = {.status = 0};
-	char units[LINK_KERNELS][12];
-	char *argv[] = {xrt->place.child, xrt->place.image, units[LINK_LOGITS], units[LINK_HIDDEN], xrt->place.folder,
-		xrt->mode == XCLBIN_HARDWARE ? xrt->card.address : NULL, NULL};
+	char units[LINK_KERNELS][12], ports[12];
+	char *argv[] = {xrt->place.child, xrt->place.image, units[LINK_LOGITS], units[LINK_HIDDEN], ports,
+		xrt->place.folder, xrt->mode == XCLBIN_HARDWARE ? xrt->card.address : NULL, NULL};
 	int err;
 
 	for (int i = 0; i < LINK_KERNELS; i++)
 		snprintf(units[i], sizeof(units[i]), "%u", xrt->units.of[i]);
+	snprintf(ports, sizeof(ports), "%u", xrt->units.ports);
 	err = worker_start(
 		argv, xrt->place.environment, xrt->place.folder, link_memory_bytes(&xrt->units), &xrt->worker);
 	if (err)
@@ -289,6 +290,7 @@ static int find_image(struct xrt *xrt, const struct veto_values *args, char *why
 	if (!err)
 		err = place_use_image(&xrt->place, given, why);
 	xrt->units = image.units;
+	xrt->port_bytes = image.port_bytes;
 	return err;
 }
 

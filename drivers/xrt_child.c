@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto-xrt IMAGE UNITS UNITS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver.  It uses so many
- * compute units of the image, of each kernel; CARD is a PCI address, where there is no emulation.  XRT fixes its mode once a
+/* veto-xrt IMAGE UNITS UNITS PORTS FOLDER [CARD]: the process that XRT lives in, started by the xrt: driver.  It uses so
+ * many compute units of the image, of each kernel, and as many ports of weights as there are; CARD is a PCI address, where
+ * there is no emulation.  XRT fixes its mode once a
  * process, its emulation may take the process down, and a hung run can only be left by a kill: none of that is the user's
  * process. */
 #include "clock.h"
@@ -13,6 +14,7 @@
 #include <experimental/xrt_device.h>
 #include <experimental/xrt_kernel.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,6 +30,8 @@
 #define RESULTS_BYTES (LINK_LAUNCH_ROWS * sizeof(union link_result) + sizeof(struct veto_trailer))
 #define JOBS_BYTES (LINK_LAUNCH_ROWS * sizeof(union link_job))
 
+static_assert(VETO_SCORE_HIDDEN_WEIGHTS_0 == LINK_FIRST_PORT, "what images are checked for");
+
 /* Where each kernel has its arguments. */
 static const struct {
 	const char *name;
@@ -36,7 +40,7 @@ static const struct {
 	[LINK_LOGITS] = {"veto_score_logits", VETO_SCORE_LOGITS_ROWS, VETO_SCORE_LOGITS_JOBS, VETO_SCORE_LOGITS_RESULTS,
 		VETO_SCORE_LOGITS_COUNT},
 	[LINK_HIDDEN] = {"veto_score_hidden", VETO_SCORE_HIDDEN_STATES, VETO_SCORE_HIDDEN_JOBS,
-		VETO_SCORE_HIDDEN_RESULTS, VETO_SCORE_HIDDEN_COUNT},
+		VETO_SCORE_HIDDEN_RESULTS, VETO_SCORE_HIDDEN_WEIGHTS_0}, /* count lies behind the last port */
 };
 
 /* A buffer of the card, and where this process sees it. */
@@ -62,7 +66,7 @@ struct slot {
 
 /* What the card holds of a head. */
 struct held {
-	struct buffer meta, weights;
+	struct buffer part[LINK_PARTS_MAX];
 };
 
 static struct {
@@ -148,10 +152,9 @@ static int open_card(const char *image, const char *address, char *text)
 
 static void free_head(struct held *h)
 {
-	if (h->meta.handle)
-		xrtBOFree(h->meta.handle);
-	if (h->weights.handle)
-		xrtBOFree(h->weights.handle);
+	for (uint32_t i = 0; i < LINK_PARTS_MAX; i++)
+		if (h->part[i].handle)
+			xrtBOFree(h->part[i].handle);
 	*h = (struct held){0};
 }
 
@@ -198,12 +201,18 @@ static int copy_out(const struct slot *s, struct link_slot *link, uint32_t resul
 	return 0;
 }
 
+/* Of a part of a head. */
+static int argument_of(uint32_t part)
+{
+	return part == 0 ? VETO_SCORE_HIDDEN_META : VETO_SCORE_HIDDEN_WEIGHTS_0 + (int)part - 1;
+}
+
 static int set_head(const struct slot *s, const struct held *h, char *text)
 {
 	errno = 0;
-	if (xrtRunSetArg(s->run, VETO_SCORE_HIDDEN_META, h->meta.handle) ||
-		xrtRunSetArg(s->run, VETO_SCORE_HIDDEN_WEIGHTS_0, h->weights.handle))
-		return fail(text, "xrtRunSetArg");
+	for (uint32_t i = 0; i <= card.used.ports; i++)
+		if (xrtRunSetArg(s->run, argument_of(i), h->part[i].handle))
+			return fail(text, "xrtRunSetArg");
 	return 0;
 }
 
@@ -211,6 +220,7 @@ static int set_head(const struct slot *s, const struct held *h, char *text)
 static int start(const struct link_call *call, char *text)
 {
 	struct slot *s = &card.slot[call->slot];
+	const int count = kernels[s->unit->kind].count + (s->unit->kind == LINK_HIDDEN ? (int)card.used.ports : 0);
 	int err = copy_in(s, &card.link[call->slot], call, text);
 
 	if (!err && s->unit->kind == LINK_HIDDEN)
@@ -218,7 +228,7 @@ static int start(const struct link_call *call, char *text)
 	if (err)
 		return err;
 	errno = 0;
-	if (xrtRunSetArg(s->run, kernels[s->unit->kind].count, call->jobs) || xrtRunStart(s->run))
+	if (xrtRunSetArg(s->run, count, call->jobs) || xrtRunStart(s->run))
 		return fail(text, "xrtRunStart");
 	s->results_in_flight = call->results;
 	s->start_ns = clock_ns();
@@ -226,26 +236,16 @@ static int start(const struct link_call *call, char *text)
 	return 0;
 }
 
-/* Buffers of a head, in the memories of the first unit that scores hidden states. */
+/* A buffer of a head, in the memory of the unit that scores hidden states. */
 static int load(const struct link_call *call, char *text)
 {
-	const struct unit *u = &card.unit[card.used.of[LINK_LOGITS]];
-	struct held *h = &card.head[call->head];
-	int err;
-
-	free_head(h); /* of one that was not filled */
-	err = open_buffer(&h->meta, u, call->bytes, VETO_SCORE_HIDDEN_META, text);
-	if (!err)
-		err = open_buffer(&h->weights, u, call->weight_bytes, VETO_SCORE_HIDDEN_WEIGHTS_0, text);
-	if (err)
-		free_head(h);
-	return err;
+	return open_buffer(&card.head[call->head].part[call->part], &card.unit[card.used.of[LINK_LOGITS]], call->bytes,
+		argument_of(call->part), text);
 }
 
 static int fill(const struct link_call *call, char *text)
 {
-	const struct held *h = &card.head[call->head];
-	const struct buffer *b = call->is_meta ? &h->meta : &h->weights;
+	const struct buffer *b = &card.head[call->head].part[call->part];
 
 	memcpy((char *)b->memory + call->offset, card.link[0].rows, call->bytes);
 	errno = 0;
@@ -330,20 +330,22 @@ int main(int argc, char **argv)
 	pthread_t watcher;
 	bool is_open;
 
-	if (argc != 5 && argc != 6) {
-		fprintf(stderr, "usage: veto-xrt IMAGE UNITS UNITS FOLDER [CARD] (started by veto's xrt: device)\n");
+	if (argc != 6 && argc != 7) {
+		fprintf(stderr,
+			"usage: veto-xrt IMAGE UNITS UNITS PORTS FOLDER [CARD] (started by veto's xrt: device)\n");
 		return 2;
 	}
 	for (int i = 0; i < LINK_KERNELS; i++)
 		card.used.of[i] = (uint32_t)atoi(argv[2 + i]);
+	card.used.ports = (uint32_t)atoi(argv[4]);
 	card.units = link_units_all(&card.used);
 	card.slots = link_slots(&card.used);
 	unsetenv("LD_PRELOAD"); /* for the model, which XRT starts */
 	/* Hardware emulation's shim chats on stdout; errors go to stderr. */
-	if (!freopen("/dev/null", "w", stdout) || pthread_create(&watcher, NULL, watch, argv[4]))
+	if (!freopen("/dev/null", "w", stdout) || pthread_create(&watcher, NULL, watch, argv[5]))
 		return EXIT_FAILURE;
 	card.link = mmap(NULL, link_memory_bytes(&card.used), PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_MEMORY_FD, 0);
-	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[5], hello.text);
+	hello.status = card.link == MAP_FAILED ? fail(hello.text, "mmap") : open_card(argv[1], argv[6], hello.text);
 	is_open = send(WORKER_SOCKET_FD, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) && !hello.status;
 	if (is_open) {
 		serve();
@@ -351,6 +353,6 @@ int main(int argc, char **argv)
 			land();
 		close_card();
 	}
-	folder_remove(argv[4]); /* the driver may be gone */
+	folder_remove(argv[5]); /* the driver may be gone */
 	_exit(is_open ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -10,12 +10,13 @@
 
 #include <pthread.h>
 
-/* What the card is to hold, or hold no more: the thread, which has the socket, sees to it while no run is in flight. */
+/* A part of a head that the card is to hold, or a head that it is to hold no more: the thread, which has the socket, sees to
+ * it while no run is in flight. */
 struct request {
 	bool is_wanted, is_unload;
-	uint32_t head;
-	size_t meta_bytes, weight_bytes;
-	const char *meta, *weights;
+	uint32_t head, part;
+	size_t bytes;
+	const char *data;
 	int status;
 	char why[LINK_TEXT_BYTES];
 };
@@ -27,6 +28,7 @@ struct xrt {
 	uint16_t mode; /* enum xclbin_mode */
 	struct card card; /* if it is one */
 	struct link_units units;
+	uint64_t port_bytes; /* of the least memory that a port of weights has */
 	int64_t deadline_ns;
 	int wake; /* eventfd: there is work, or the end */
 	pthread_t thread;

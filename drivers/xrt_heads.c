@@ -5,11 +5,11 @@
 #include "xrt_layout.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHT_PORTS 1u /* of the images that there are recipes for */
 #define BUFFER_BYTES_MAX ((1ull << 32) - 64) /* that XRT takes */
 
 /* One call that no launch is beside, and its answer; -ETIMEDOUT, -EPIPE: the card is lost. */
@@ -22,46 +22,26 @@ static int ask(struct xrt *xrt, const struct link_call *call, struct link_report
 	return err == -EAGAIN ? -ETIMEDOUT : err;
 }
 
-/* Carry so much to the card, a piece of shared memory at a time. */
-static int send_part(struct xrt *xrt, struct request *r, bool is_meta, const char *from, size_t bytes)
-{
-	struct link_report report = {.status = 0};
-	int err = 0;
-
-	for (size_t at = 0; at < bytes && !err && !report.status; at += LINK_ROWS_BYTES) {
-		const struct link_call call = {.op = LINK_FILL,
-			.head = r->head,
-			.is_meta = is_meta,
-			.offset = at,
-			.bytes = bytes - at < LINK_ROWS_BYTES ? bytes - at : LINK_ROWS_BYTES};
-
-		memcpy(slot_of(xrt, 0)->rows, from + at, call.bytes);
-		err = ask(xrt, &call, &report);
-	}
-	r->status = report.status;
-	memcpy(r->why, report.text, sizeof(r->why));
-	return err;
-}
-
 /* Make the request of the thread that waits for it; its own failure ends the card, the request's does not. */
 static int serve_request(struct xrt *xrt)
 {
 	struct request *r = &xrt->request;
-	const struct link_call call = {.op = r->is_unload ? LINK_UNLOAD : LINK_LOAD,
-		.head = r->head,
-		.bytes = r->meta_bytes,
-		.weight_bytes = r->weight_bytes};
+	struct link_call call = {
+		.op = r->is_unload ? LINK_UNLOAD : LINK_LOAD, .head = r->head, .part = r->part, .bytes = r->bytes};
 	struct link_report report;
 	int err = ask(xrt, &call, &report);
 
-	if (err)
-		return err;
-	r->status = report.status;
-	memcpy(r->why, report.text, sizeof(r->why));
-	if (!r->is_unload && !r->status)
-		err = send_part(xrt, r, true, r->meta, r->meta_bytes);
-	if (!err && !r->is_unload && !r->status)
-		err = send_part(xrt, r, false, r->weights, r->weight_bytes);
+	call.op = LINK_FILL;
+	for (size_t at = 0; at < r->bytes && !err && !report.status; at += LINK_ROWS_BYTES) {
+		call.offset = at;
+		call.bytes = r->bytes - at < LINK_ROWS_BYTES ? r->bytes - at : LINK_ROWS_BYTES;
+		memcpy(slot_of(xrt, 0)->rows, r->data + at, call.bytes);
+		err = ask(xrt, &call, &report);
+	}
+	if (!err) {
+		r->status = report.status;
+		memcpy(r->why, report.text, sizeof(r->why));
+	}
 	return err;
 }
 
@@ -115,32 +95,43 @@ static int request(struct xrt *xrt, const struct request *wanted, char why[LINK_
 	return status;
 }
 
+/* Lay out a part of the head and have it carried to the card. */
+static int load_part(
+	struct xrt *xrt, uint32_t slot, const struct veto_head *head, uint32_t part, size_t bytes, char *why)
+{
+	struct request r = {.head = slot, .part = part, .bytes = bytes};
+	char text[LINK_TEXT_BYTES], *memory = malloc(bytes);
+	int err;
+
+	if (!memory)
+		return param_fail(-ENOMEM, why, "xrt: no memory to lay out %zu bytes of a head", bytes);
+	if (part == 0)
+		xrt_layout_meta(head, memory);
+	else
+		xrt_layout_weights(head, xrt->units.ports, part - 1, memory);
+	r.data = memory;
+	err = request(xrt, &r, text);
+	free(memory);
+	return err ? param_fail(err, why, "xrt: %zu bytes of a head: %.*s", bytes, LINK_TEXT_BYTES, text) : 0;
+}
+
 int xrt_load(struct driver *drv, uint32_t slot, const struct veto_head *head, char *why)
 {
 	struct xrt *xrt = drv->state;
-	struct request r = {.head = slot,
-		.meta_bytes = xrt_layout_meta_bytes(head),
-		.weight_bytes = xrt_layout_weight_bytes(head, WEIGHT_PORTS)};
-	char text[LINK_TEXT_BYTES], *memory;
+	const size_t weights = xrt_layout_weight_bytes(head, xrt->units.ports);
+	const uint64_t room = xrt->port_bytes < BUFFER_BYTES_MAX ? xrt->port_bytes : BUFFER_BYTES_MAX;
 	int err;
 
-	if (r.weight_bytes > BUFFER_BYTES_MAX)
+	if (weights > room)
 		return param_fail(-ENOSPC, why,
-			"xrt: the head has %zu bytes of weights, and XRT takes buffers of at most %llu", r.weight_bytes,
-			BUFFER_BYTES_MAX);
-	memory = malloc(r.meta_bytes + r.weight_bytes);
-	if (!memory)
-		return param_fail(
-			-ENOMEM, why, "xrt: no memory for a head of %zu bytes", r.meta_bytes + r.weight_bytes);
-	xrt_layout_meta(head, memory);
-	xrt_layout_weights(head, WEIGHT_PORTS, 0, memory + r.meta_bytes);
-	r.meta = memory;
-	r.weights = memory + r.meta_bytes;
-	err = request(xrt, &r, text);
-	free(memory);
-	return err ? param_fail(err, why, "xrt: a head of %zu bytes: %.*s", r.meta_bytes + r.weight_bytes,
-			     LINK_TEXT_BYTES, text)
-		   : 0;
+			"xrt: the head has %zu bytes of weights for each of %u ports, and there a buffer has at most %" PRIu64,
+			weights, xrt->units.ports, room);
+	err = load_part(xrt, slot, head, 0, xrt_layout_meta_bytes(head), why);
+	for (uint32_t p = 1; p <= xrt->units.ports && !err; p++)
+		err = load_part(xrt, slot, head, p, weights, why);
+	if (err)
+		xrt_unload(drv, slot);
+	return err;
 }
 
 void xrt_unload(struct driver *drv, uint32_t slot)

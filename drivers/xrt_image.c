@@ -80,6 +80,44 @@ static int check_kernels(const struct xclbin *image, const char *path, struct li
 	return 0;
 }
 
+/* Whether this is the unit that holds the heads. */
+static bool is_hidden_unit(const struct xclbin *image, int32_t ip)
+{
+	struct xclbin_ip record;
+
+	return ip >= 0 && xclbin_record(image, XCLBIN_IP_LAYOUT, (uint32_t)ip, &record) &&
+	       strncmp(record.name, "veto_score_hidden:veto_score_hidden_1", sizeof(record.name)) == 0;
+}
+
+/* Its ports of weights, and how much room each has at least. */
+static int read_ports(const struct xclbin *image, const char *path, struct image *out, char *why)
+{
+	uint64_t kib[LINK_PORTS_MAX] = {0};
+	uint32_t last = 0;
+	struct xclbin_connection c;
+	struct xclbin_memory memory;
+
+	for (uint32_t i = 0; xclbin_record(image, XCLBIN_CONNECTIVITY, i, &c); i++) {
+		const uint32_t port = (uint32_t)c.argument - LINK_FIRST_PORT;
+
+		if (c.argument < (int32_t)LINK_FIRST_PORT || !is_hidden_unit(image, c.ip) || c.memory < 0 ||
+			!xclbin_record(image, XCLBIN_MEM_TOPOLOGY, (uint32_t)c.memory, &memory))
+			continue;
+		if (port < LINK_PORTS_MAX)
+			kib[port] += memory.kib < 1ull << 40 ? memory.kib : 1ull << 40;
+		last = port + 1 > last ? port + 1 : last;
+	}
+	out->port_bytes = UINT64_MAX;
+	for (uint32_t p = 0; p < last && p < LINK_PORTS_MAX; p++)
+		out->port_bytes = kib[p] << 10 < out->port_bytes ? kib[p] << 10 : out->port_bytes;
+	out->units.ports = last;
+	if (last < 1 || last > LINK_PORTS_MAX || out->port_bytes == 0)
+		return param_fail(-EINVAL, why,
+			"xrt: %s: veto_score_hidden_1 has %u ports of weights, and 1 to %u with a memory each are wanted",
+			path, last, LINK_PORTS_MAX);
+	return 0;
+}
+
 int image_read(const struct xclbin *image, const char *path, uint16_t mode, struct image *out, char *why)
 {
 	static const uint32_t needed[] = {
@@ -104,7 +142,7 @@ int image_read(const struct xclbin *image, const char *path, uint16_t mode, stru
 		return param_fail(-EINVAL, why,
 			"xrt: %s: its arithmetic for hidden states is version %u, and %u is wanted", path, v.hx,
 			VETO_HX1_VERSION);
-	if (check_kernels(image, path, &out->units, why))
+	if (check_kernels(image, path, &out->units, why) || read_ports(image, path, out, why))
 		return -EINVAL;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
 		if (!xclbin_find(image, needed[i]))

@@ -17,6 +17,9 @@ enum link_kernel { LINK_LOGITS, LINK_HIDDEN, LINK_KERNELS };
 #define LINK_LAUNCH_ROWS 1024u
 #define LINK_ROWS_BYTES (16u << 20) /* of rows a launch; XRT's emulation can't copy 20 MiB at once */
 #define LINK_HEADS_MAX 8u
+#define LINK_PORTS_MAX 16u /* of weights */
+#define LINK_FIRST_PORT 4u /* the argument of veto_score_hidden */
+#define LINK_PARTS_MAX (1 + LINK_PORTS_MAX) /* of a head: its meta, then the weights in each port */
 
 union link_job {
 	struct veto_logits_job logits;
@@ -36,9 +39,9 @@ struct link_slot {
 	struct veto_trailer trailer; /* copied from behind the last result */
 };
 
-/* The compute units that are used: those of logits first. */
+/* The compute units that are used, those of logits first, and the ports of weights that one of hidden states has. */
 struct link_units {
-	uint32_t of[LINK_KERNELS];
+	uint32_t of[LINK_KERNELS], ports;
 };
 
 static inline uint32_t link_units_all(const struct link_units *u) { return u->of[LINK_LOGITS] + u->of[LINK_HIDDEN]; }
@@ -66,8 +69,8 @@ struct link_hello {
 enum link_op {
 	LINK_RUN, /* the jobs of a slot; two reports: when its rows are on the card and it is started, and at its end */
 	/* With no run in flight; one report each: */
-	LINK_LOAD, /* buffers for a head: so many bytes of meta, and of weights */
-	LINK_FILL, /* bytes from the start of slot 0's rows to an offset of a head's meta or weights */
+	LINK_LOAD, /* a buffer for a part of a head */
+	LINK_FILL, /* bytes from the start of slot 0's rows to an offset of a part of a head */
 	LINK_UNLOAD
 };
 
@@ -76,9 +79,8 @@ struct link_call {
 	uint32_t slot;
 	uint32_t jobs, results; /* LINK_RUN */
 	uint32_t head; /* below LINK_HEADS_MAX; LINK_RUN: of hidden states */
-	uint32_t is_meta; /* LINK_FILL */
-	uint64_t bytes; /* LINK_RUN: of rows, whole beats; LINK_LOAD: of meta; LINK_FILL */
-	uint64_t weight_bytes; /* LINK_LOAD */
+	uint32_t part; /* LINK_LOAD, LINK_FILL */
+	uint64_t bytes; /* LINK_RUN: of rows, whole beats; LINK_LOAD, LINK_FILL */
 	uint64_t offset; /* LINK_FILL */
 };
 

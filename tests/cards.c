@@ -35,16 +35,45 @@ static bool runs_in_its_folder(const char *environ_path)
 	return memmem(text, bytes, name, strlen(name)) != NULL;
 }
 
-int cards_count_processes(void)
+static size_t mapped(const char *environ_path)
+{
+	char path[64];
+	size_t pages = 0;
+	FILE *in;
+
+	snprintf(path, sizeof(path), "%.*sstatm", (int)(strlen(environ_path) - strlen("environ")), environ_path);
+	in = fopen(path, "re");
+	if (in && fscanf(in, "%zu", &pages) != 1)
+		pages = 0;
+	if (in)
+		fclose(in);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static int look(size_t *bytes)
 {
 	glob_t found;
 	int count = 0;
 
+	*bytes = 0;
 	if (glob("/proc/[0-9]*/environ", 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			count += runs_in_its_folder(found.gl_pathv[i]);
+			if (runs_in_its_folder(found.gl_pathv[i])) {
+				count++;
+				*bytes += mapped(found.gl_pathv[i]);
+			}
 	globfree(&found);
 	return count;
+}
+
+int cards_count_processes(void) { return look(&(size_t){0}); }
+
+size_t cards_memory(void)
+{
+	size_t bytes;
+
+	look(&bytes);
+	return bytes;
 }
 
 size_t cards_count_folders(void)

@@ -18,6 +18,7 @@ int card_score(struct veto_device *dev, struct veto_record *record);
 /* The program whose devices are looked at: what runs in their folders, the folders, and that nothing is left. */
 void cards_watch(pid_t pid);
 int cards_count_processes(void);
+size_t cards_memory(void); /* bytes that its processes map */
 size_t cards_count_folders(void);
 void cards_age_folders(void); /* as if they were old */
 void assert_nothing_is_left(void);

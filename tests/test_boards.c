@@ -28,6 +28,8 @@ static void every_board_is_right(void **state)
 
 		if (board_read(found.gl_pathv[i], &kernels, &board, why))
 			fail_msg("%s", why);
+		/* Weights come through many ports, or a card earns nothing. */
+		assert_int_equal(board.kernels.kernel[1].ports, strcmp(board.memory[0].name, "HBM") ? 4 : 16);
 		/* The platform is the board's, and nobody claims to have run it. */
 		assert_int_equal(strncmp(board.platform, "xilinx_", 7), 0);
 		assert_int_equal(strncasecmp(board.platform + 7, board.name, strlen(board.name)), 0);
@@ -83,6 +85,10 @@ static void what_is_wrong_is_said(void **state)
 		{"\"jobs\"", "\"job\"", "\"jobs\" is missing"},
 		{"\"jobs\"", "\"more\": \"HBM[0]\", \"jobs\"",
 			"names 4 arguments, and veto_score_logits has 3 buffers"},
+		{"\"HBM[0:1]\",", "", "veto_score_hidden_1: \"weights\" is not a list of 1, 2, 4, 8 or 16 memories"},
+		{"\"weights\"", "\"weights_0\"", "\"weights\" is not a list of 1, 2, 4, 8 or 16 memories"},
+		{"HBM[2:3]", "HBM[2:32]", "'HBM[2:32]': HBM has banks 0 to 31"},
+		{"\"HBM[2:3]\"", "7", "\"weights_1\" is missing, or not NAME[BANK] or NAME[FIRST:LAST]"},
 		{"\"units\"", "\"unit\"", "there are no units"},
 	};
 	char why[VETO_WHY_MAX];

@@ -153,6 +153,32 @@ static void registers_lie_where_vitis_puts_them(void **state)
 	assert_false(k.kernel[0].argument[VETO_SCORE_LOGITS_COUNT].is_buffer);
 }
 
+static void ports_are_as_many_as_are_asked_for(void **state)
+{
+	struct kernels k;
+	struct kernel *hidden = &k.kernel[1];
+
+	(void)state;
+	assert_int_equal(kernels_read(VETO_TESTS_DIR "/../hls/kernels.json", &k, NULL), 0);
+	assert_int_equal(hidden->ports, 1);
+	for (uint32_t ports = 16; ports > 0; ports /= 2) {
+		const struct kernel_argument *port = &hidden->argument[VETO_SCORE_HIDDEN_WEIGHTS_0];
+		char name[32];
+
+		kernel_set_ports(hidden, ports);
+		assert_int_equal(hidden->arguments, 5 + ports);
+		for (uint32_t p = 0; p < ports; p++) {
+			snprintf(name, sizeof(name), "weights_%u", p);
+			assert_string_equal(port[p].name, name);
+			assert_true(port[p].is_buffer);
+			assert_int_equal(port[p].offset, VETO_SCORE_HIDDEN_WEIGHTS_0_REGISTER + 12 * p);
+		}
+		assert_string_equal(port[ports].name, "count");
+		assert_int_equal(port[ports].offset, VETO_SCORE_HIDDEN_WEIGHTS_0_REGISTER + 12 * ports);
+	}
+	assert_int_equal(hidden->argument[VETO_SCORE_HIDDEN_COUNT].offset, VETO_SCORE_HIDDEN_COUNT_REGISTER);
+}
+
 static void a_description_with_gaps_is_refused(void **state)
 {
 	static const char *const bad[][2] = {
@@ -167,6 +193,12 @@ static void a_description_with_gaps_is_refused(void **state)
 			"a: argument 0 has no name"},
 		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 1, \"arguments\": [{\"name\": \"x\"}]}]}",
 			"a: x is neither buffer nor scalar"},
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 1, \"arguments\": [{\"name\": \"x\", "
+		 "\"buffer\": \"t\", \"emulated_ports\": 3}]}]}",
+			"a: \"emulated_ports\" of x is not 1, 2, 4, 8 or 16"},
+		{"{\"kernels\": [{\"name\": \"a\", \"header\": \"h\", \"emulated_units\": 1, \"arguments\": [{\"name\": \"x\", "
+		 "\"scalar\": \"t\", \"emulated_ports\": 4}]}]}",
+			"a: x is no buffer, or not the only one of ports"},
 	};
 	struct kernels k;
 	char why[VETO_WHY_MAX];
@@ -199,6 +231,7 @@ int main(void)
 		cmocka_unit_test(the_same_content_gives_the_same_file),
 		cmocka_unit_test(damage_is_refused),
 		cmocka_unit_test(registers_lie_where_vitis_puts_them),
+		cmocka_unit_test(ports_are_as_many_as_are_asked_for),
 		cmocka_unit_test(a_description_with_gaps_is_refused),
 	};
 

@@ -3,7 +3,7 @@
 #include "cards.h"
 #include "check.h"
 #include "clock.h"
-#include "veto.h"
+#include "head.h"
 #include "xclbin.h"
 
 #include <errno.h>
@@ -121,6 +121,74 @@ static void images_that_do_not_fit_are_refused(void **state)
 	assert_nothing_is_left();
 }
 
+/* The image for software emulation, on a card whose memory has so many bytes. */
+static void write_small_image(const char *path, uint64_t bytes)
+{
+	char *own = NULL, why[VETO_WHY_MAX];
+	const uint64_t kib = bytes >> 10;
+	struct xclbin image;
+	void *memory;
+
+	assert_true(asprintf(&own, "%s/veto-sw-emu.xclbin", VETO_IMAGES) > 0);
+	assert_int_equal(xclbin_load(own, &image, &memory, why), 0);
+	memcpy((char *)xclbin_find(&image, XCLBIN_MEM_TOPOLOGY)->data + 8 + offsetof(struct xclbin_memory, kib), &kib,
+		sizeof(kib));
+	if (xclbin_write(path, &image, why))
+		fail_msg("%s", why);
+	free(memory);
+	free(own);
+}
+
+/* Of two layers, of zeros. */
+static void large_head(struct veto_head *head, uint32_t rows)
+{
+	enum { COLS = 16384 };
+	void *weights = calloc(rows, COLS * sizeof(int16_t)); /* of both layers */
+	struct veto_weight_scale *scale = calloc(rows, sizeof(*scale));
+
+	assert_true(weights && scale);
+	*head = (struct veto_head){.info = {.kind = VETO_HEAD_DENSE, .cols = COLS, .outputs = 1, .layers = 2},
+		.layer = {{rows, COLS, VETO_INT16, weights, scale}, {1, rows, VETO_INT16, weights, scale}},
+		.scale = scale};
+}
+
+static void heads_take_the_card_s_memory_and_give_it_back(void **state)
+{
+	enum { BYTES = 192 << 20, ROWS = 2048 };
+	const size_t weights = 2 * sizeof(int16_t) * ROWS * 16384; /* in the child, and in its model */
+	char path[] = "/tmp/veto_image.XXXXXX", uri[64], why[VETO_WHY_MAX], expected[64];
+	struct veto_device *dev;
+	struct veto_head head;
+	uint32_t slot;
+	size_t before;
+
+	(void)state;
+	close(mkstemp(path));
+	write_small_image(path, BYTES);
+	snprintf(uri, sizeof(uri), "xrt:emulation=sw,xclbin=%s", path);
+	if (veto_device_open(uri, &dev, why))
+		fail_msg("%s", why);
+	large_head(&head, ROWS);
+	before = cards_memory();
+	if (veto_device_load(dev, &head, &slot, why))
+		fail_msg("%s", why);
+	assert_true(cards_memory() >= before + weights);
+	veto_device_unload(dev, slot);
+	assert_true(cards_memory() < before + weights);
+	free((void *)head.layer[0].weight);
+	free(head.scale);
+	large_head(&head, 3 * ROWS);
+	assert_int_equal(veto_device_load(dev, &head, &slot, why), -ENOSPC);
+	snprintf(expected, sizeof(expected), "1 ports, and there a buffer has at most %d", BYTES);
+	if (!strstr(why, "201338880 bytes of weights") || !strstr(why, expected))
+		fail_msg("%s", why);
+	free((void *)head.layer[0].weight);
+	free(head.scale);
+	veto_device_close(dev);
+	unlink(path);
+	assert_nothing_is_left();
+}
+
 static void parts_that_are_missing_are_named(void **state)
 {
 	static const char *const parts[] = {
@@ -191,6 +259,7 @@ int main(void)
 		cmocka_unit_test(cards_of_both_kinds_score_in_one_program),
 		cmocka_unit_test(a_job_may_take_several_launches),
 		cmocka_unit_test(images_that_do_not_fit_are_refused),
+		cmocka_unit_test(heads_take_the_card_s_memory_and_give_it_back),
 		cmocka_unit_test(a_card_opens_scores_and_closes_within_a_second),
 		cmocka_unit_test(without_unzip_there_is_no_hardware_emulation),
 		cmocka_unit_test(parts_that_are_missing_are_named),

@@ -154,8 +154,8 @@ static void a_child_without_its_card_says_so(void **state)
 
 	(void)state;
 	assert_int_equal(place_make(&p, XCLBIN_HARDWARE, NULL), 0);
-	const struct link_units units = {{1, 1}};
-	char *argv[] = {p.child, "/nowhere.xclbin", "1", "1", p.folder, "0000:ff:1f.7", NULL};
+	const struct link_units units = {{1, 1}, 1};
+	char *argv[] = {p.child, "/nowhere.xclbin", "1", "1", "1", p.folder, "0000:ff:1f.7", NULL};
 
 	assert_int_equal(worker_start(argv, p.environment, p.folder, link_memory_bytes(&units), &worker), 0);
 	assert_int_equal(worker_receive(&worker, &hello, sizeof(hello), 10000000000), 0);

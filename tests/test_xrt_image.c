@@ -143,6 +143,43 @@ static void tables_are_checked_without_a_uuid(void **state)
 	file[332] = (char)its_mode;
 }
 
+/* The argument of each connection of the unit for hidden states is changed in turn. */
+static void ports_of_weights_are_those_with_a_memory(void **state)
+{
+	static const struct {
+		int32_t argument;
+		const char *said; /* NULL: all is well */
+	} cases[] = {
+		{3, "has 0 ports of weights, and 1 to 16"}, {5, "has 2 ports"}, {4 + 16, "has 17 ports"}, {4, NULL}};
+	char why[VETO_WHY_MAX];
+	struct image found;
+	struct xclbin image;
+	struct xclbin_connection c;
+	uint32_t last = 0;
+
+	(void)state;
+	assert_int_equal(xclbin_read(copy, file_bytes, "image", &image, why), 0);
+	while (xclbin_record(&image, XCLBIN_CONNECTIVITY, last, &c))
+		last++;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const int32_t *record =
+			(const int32_t *)((const char *)xclbin_find(&image, XCLBIN_CONNECTIVITY)->data + 4);
+		int32_t argument = cases[i].argument;
+		int err;
+
+		/* The last is that of weights_0. */
+		memcpy((char *)(uintptr_t)(record + 3 * (last - 1)), &argument, sizeof(argument));
+		xclbin_uuid(&image, image.uuid);
+		err = image_read(&image, "image", mode, &found, why);
+		assert_int_equal(err, cases[i].said ? -EINVAL : 0);
+		if (cases[i].said && !strstr(why, cases[i].said))
+			fail_msg("argument %d: %s", argument, why);
+	}
+	assert_int_equal(found.units.ports, 1);
+	assert_int_equal(found.port_bytes, (uint64_t)XCLBIN_EMULATION_GIB << 30);
+	memcpy(copy, file, file_bytes);
+}
+
 static void an_image_of_another_platform_is_refused(void **state)
 {
 	char why[VETO_WHY_MAX];
@@ -182,6 +219,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(damage_of_any_section_is_refused),
 		cmocka_unit_test(an_image_of_another_platform_is_refused),
+		cmocka_unit_test(ports_of_weights_are_those_with_a_memory),
 		cmocka_unit_test(tables_are_checked_without_a_uuid),
 	};
 	int failed;

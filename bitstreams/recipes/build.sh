@@ -22,6 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$generate" link "$here/hls/kernels.json" "$board" >"$work/link.cfg"
 platform=$(sed -n 's/^platform=//p' "$work/link.cfg")
+ports=$(grep -c '^sp=veto_score_hidden_1\.weights_' "$work/link.cfg")
 objects=()
 for source in "$here"/hls/score_*.c; do
 	kernel=$(basename "$source" .c)
@@ -29,7 +30,7 @@ for source in "$here"/hls/score_*.c; do
 		[hls]
 		flow_target=vitis
 		syn.file=$source
-		syn.cflags=-I$here/hls
+		syn.cflags=-I$here/hls -DVETO_WEIGHT_PORTS=$ports
 		syn.top=veto_$kernel
 		package.output.format=xo
 		package.output.file=$work/$kernel.xo

@@ -51,6 +51,9 @@ for config in "$SOURCE"/board-configs/*.json; do
 			said "sp=veto_score_$argument:"
 		done
 		said "syn.top=veto_score_hidden"
+		ports=$(grep -c '^sp=veto_score_hidden_1\.weights_' "$CALLS")
+		[ "$ports" -ge 4 ] || complain "$board: $ports ports of weights"
+		said "-DVETO_WEIGHT_PORTS=$ports"
 		grep -q '^sp=.*count' "$CALLS" && complain "$board: a scalar lies in a memory"
 		said "veto contract $(sed -n 's/^#define VETO_KERNEL_CONTRACT \([0-9]*\)u.*/\1/p' "$SOURCE/hls/veto_hw.h") FX 1 HX 1"
 		(cd "$SOURCE" && grep -v "$board.xclbin" "$work/$board.xclbin.sha256" | sha256sum -c --quiet) || complain "$board: manifest"
