@@ -59,6 +59,7 @@ struct model {
 	uint64_t token_count;
 	uint64_t embedding_length, blocks, alignment, file_type;
 	bool has_file_type;
+	uint16_t files; /* that the model is split into, if it is */
 	uint64_t tensors, keys;
 	struct norm *norm;
 	uint64_t norms;
@@ -106,6 +107,13 @@ static bool ends_with(const struct text *t, const char *end)
 	const size_t length = strlen(end);
 
 	return t->bytes >= length && memcmp(t->at + t->bytes - length, end, length) == 0;
+}
+
+/* Whether a key is the architecture's of that name. */
+static bool is_of(const struct text *architecture, const struct text *key, const char *name)
+{
+	return architecture->at && key->bytes == architecture->bytes + strlen(name) && ends_with(key, name) &&
+	       memcmp(key->at, architecture->at, architecture->bytes) == 0;
 }
 
 /* A whole number of 4 or 8 bytes. */
@@ -173,9 +181,11 @@ static int read_pair(struct reader *r, struct model *m)
 		m->has_file_type = true;
 		return take_number(r, type, &m->file_type);
 	}
-	if (ends_with(&key, ".embedding_length"))
+	if (is_text(&key, "split.count") && type == GGUF_U16)
+		return take(r, &m->files, sizeof(m->files));
+	if (is_of(&m->architecture, &key, ".embedding_length"))
 		return take_number(r, type, &m->embedding_length);
-	if (ends_with(&key, ".block_count"))
+	if (is_of(&m->architecture, &key, ".block_count"))
 		return take_number(r, type, &m->blocks);
 	err = skip_value(r, &type, &elements, &raw);
 	if (!err && is_text(&key, "tokenizer.ggml.tokens") && type == GGUF_STRING) {
@@ -245,6 +255,10 @@ static int read_header(struct reader *r, struct model *m)
 
 static int check_model(struct reader *r, const struct model *m)
 {
+	if (m->files > 1)
+		return param_fail(-EINVAL, r->why,
+			"%s: it is one of the %u files of a split model: merge them first (llama-gguf-split --merge)", r->name,
+			m->files);
 	const uint64_t data = m->alignment ? (r->at + m->alignment - 1) / m->alignment * m->alignment : 0;
 
 	if (!m->architecture.at || !m->tokens.at || !m->embedding_length || !m->blocks || !m->norms)
@@ -265,10 +279,15 @@ static int check_model(struct reader *r, const struct model *m)
 static int read_model(struct reader *r, struct model *m)
 {
 	int err = read_header(r, m);
+	const uint64_t start = r->at;
 
 	m->alignment = 32;
-	for (uint64_t i = 0; i < m->keys && !err; i++)
-		err = read_pair(r, m);
+	/* Twice: the architecture, which others begin with, may stand behind them. */
+	for (int pass = 0; pass < 2 && !err; pass++) {
+		r->at = start;
+		for (uint64_t i = 0; i < m->keys && !err; i++)
+			err = read_pair(r, m);
+	}
 	if (err)
 		return err;
 	m->norm = calloc(m->tensors + 1, sizeof(*m->norm));

@@ -142,8 +142,9 @@ static int write_head(
 		{"shape", texts->shape}, {"output", texts->output}, {"aggregation", texts->aggregation},
 		{"tap", texts->tap}, {"backbone", texts->backbone}, {"quantisation", texts->quantisation},
 		{"sha256", "0000000000000000000000000000000000000000000000000000000000000000"}};
-	struct veto_head *head;
+	struct veto_head head;
 	char *partial = NULL;
+	struct map map;
 	FILE *file;
 	int err;
 
@@ -158,12 +159,15 @@ static int write_head(
 	else
 		err = set_checksum(partial, why);
 	if (!err)
-		err = veto_head_open(partial, &head, why);
+		err = map_open(partial, &map, why);
 	if (!err) {
-		veto_head_close(head);
-		if (rename(partial, path))
-			err = param_fail(-errno, why, "can't write '%s': %s", path, strerror(errno));
+		err = head_parse(map.data, map.bytes, path, &head, why);
+		if (!err)
+			head_clear(&head);
+		map_close(&map);
 	}
+	if (!err && rename(partial, path))
+		err = param_fail(-errno, why, "can't write '%s': %s", path, strerror(errno));
 	if (err)
 		unlink(partial);
 	free(partial);
@@ -177,7 +181,7 @@ struct layer {
 	uint16_t *mant;
 	int16_t *sh;
 	int32_t *bias;
-	float *row;
+	double *row;
 };
 
 static void free_layer(struct layer *l)
@@ -199,8 +203,8 @@ static int make_row(const struct head_source *source, uint32_t o, uint32_t cols,
 	uint32_t bad;
 
 	for (uint32_t i = 0; i < cols; i++)
-		l->row[i] = (float)tensor_value(source->weight, (uint64_t)o * cols + i);
-	if (hx1_make_row(l->row, cols, (float)bias, format, (char *)l->weight + o * cols * bytes, &scale, &bad) == 0) {
+		l->row[i] = tensor_value(source->weight, (uint64_t)o * cols + i);
+	if (hx1_make_row(l->row, cols, bias, format, (char *)l->weight + o * cols * bytes, &scale, &bad) == 0) {
 		l->mant[o] = scale.mant;
 		l->sh[o] = scale.sh;
 		l->bias[o] = scale.bias;
@@ -208,7 +212,7 @@ static int make_row(const struct head_source *source, uint32_t o, uint32_t cols,
 	}
 	if (bad < cols)
 		return param_fail(
-			-EINVAL, why, "\"%s\" [%u, %u] is %g", source->weight->name, o, bad, (double)l->row[bad]);
+			-EINVAL, why, "\"%s\" [%u, %u] is %g", source->weight->name, o, bad, l->row[bad]);
 	if (bad == cols)
 		return param_fail(-EINVAL, why, "\"%s\" [%u] is %g, out of range", bias_name, o, bias);
 	return param_fail(-EINVAL, why, "\"%s\" row %u: its weights are out of range", source->weight->name, o);

@@ -212,7 +212,7 @@ int32_t hx1_table_end(int64_t acc, int32_t e, int16_t f, int32_t c, int64_t offs
 
 int64_t hx1_log_count(uint32_t count) { return fx1_nats(fx1_log2(count)); }
 
-int hx1_make_row(const float *weight, uint32_t cols, float bias, enum veto_weight_format format, void *out,
+int hx1_make_row(const double *weight, uint32_t cols, double bias, enum veto_weight_format format, void *out,
 	struct veto_weight_scale *scale, uint32_t *bad)
 {
 	const int lim = format == VETO_INT8 ? 127 : 32767;
@@ -222,7 +222,7 @@ int hx1_make_row(const float *weight, uint32_t cols, float bias, enum veto_weigh
 	for (*bad = 0; *bad < cols; ++*bad) {
 		if (!isfinite(weight[*bad]))
 			return -EINVAL;
-		most = fmax(most, fabs((double)weight[*bad]));
+		most = fmax(most, fabs(weight[*bad]));
 	}
 	bias_q16 = rint(bias * 65536.0);
 	if (!(bias_q16 >= INT32_MIN && bias_q16 <= INT32_MAX))

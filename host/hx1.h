@@ -44,7 +44,7 @@ uint32_t hx1_exp(int64_t l);
 
 /* Step 6: the integers of a row of weights and of its bias, in double.
  *   -EINVAL  *bad says which weight is NaN or infinite (cols: the bias), or cols + 1: a number out of range */
-int hx1_make_row(const float *weight, uint32_t cols, float bias, enum veto_weight_format format, void *out,
+int hx1_make_row(const double *weight, uint32_t cols, double bias, enum veto_weight_format format, void *out,
 	struct veto_weight_scale *scale, uint32_t *bad);
 
 /* SCH: a row of a table, v = 256 hi + lo, for the quantised state q (24 bits) with e; c in Q20 nats.

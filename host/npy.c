@@ -63,7 +63,7 @@ static int parse_shape(const char *value, const char *name, struct npy *out, cha
 	return 0;
 
 err_shape:
-	return param_fail(-EINVAL, why, "%s: the array's shape is %.*s, not (rows, vocabulary)", name,
+	return param_fail(-EINVAL, why, "%s: the array's shape is %.*s, not (rows, values)", name,
 		length < 64 ? (int)length : 64, shape);
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define LOGP_MOST 1048 /* 0.001 nats in Q20: FX1's may be a few units above 0, and are taken as they are */
+
 int64_t head_offset_q20(const struct veto_head *head, const struct veto_rows *rows, uint32_t i)
 {
 	return head_has_token(rows, i) ? rows->token_logp_q20[i] + hx1_log_count(head->info.vocab) : 0;
@@ -11,7 +13,7 @@ int64_t head_offset_q20(const struct veto_head *head, const struct veto_rows *ro
 
 bool head_has_token(const struct veto_rows *rows, uint32_t i)
 {
-	return rows->token[i] != VETO_NO_TOKEN && rows->token_logp_q20[i] <= 0 &&
+	return rows->token[i] != VETO_NO_TOKEN && rows->token_logp_q20[i] <= LOGP_MOST &&
 	       rows->token_logp_q20[i] >= -(1024LL << 20);
 }
 

@@ -76,8 +76,8 @@ static int read_tensor(const cJSON *item, struct tensor *t, uint64_t *begin, cha
 	uint64_t end, bytes;
 
 	t->name = item->string;
-	if (!cJSON_IsString(type) || !tensor_item_bytes(type->valuestring))
-		return param_fail(-EINVAL, why, "\"%s\" has no dtype that is known", t->name);
+	if (!cJSON_IsString(type))
+		return param_fail(-EINVAL, why, "\"%s\" has no dtype", t->name);
 	snprintf(t->type, sizeof(t->type), "%s", type->valuestring);
 	if (read_shape(cJSON_GetObjectItemCaseSensitive(item, "shape"), t))
 		return param_fail(
@@ -85,15 +85,22 @@ static int read_tensor(const cJSON *item, struct tensor *t, uint64_t *begin, cha
 	if (cJSON_GetArraySize(offsets) != 2 || read_count(cJSON_GetArrayItem(offsets, 0), begin) ||
 		read_count(cJSON_GetArrayItem(offsets, 1), &end) || end < *begin)
 		return param_fail(-EINVAL, why, "\"%s\" has no data_offsets of two whole numbers that rise", t->name);
+	t->bytes = end - *begin;
 	bytes = tensor_item_bytes(t->type);
+	if (bytes == 0) /* of a type that nothing here reads */
+		return 0;
 	for (uint32_t i = 0; i < t->dims; i++)
 		if (__builtin_mul_overflow(bytes, t->shape[i], &bytes))
 			return param_fail(-EINVAL, why, "\"%s\" has a shape of more than 2^64 bytes", t->name);
 	if (bytes != end - *begin)
 		return param_fail(-EINVAL, why, "\"%s\" takes %llu bytes, and its offsets span %llu", t->name,
 			(unsigned long long)bytes, (unsigned long long)(end - *begin));
-	t->bytes = bytes;
 	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
 }
 
 static int by_data(const void *a, const void *b)
@@ -131,7 +138,7 @@ static int read_texts(const cJSON *object, struct safetensors *st, char *why)
 	const cJSON *item;
 
 	if (!cJSON_IsObject(object) || st->text)
-		return param_fail(-EINVAL, why, "\"__metadata__\" is no object");
+		return param_fail(-EINVAL, why, "\"__metadata__\" %s", st->text ? "stands there twice" : "is no object");
 	st->text = calloc((size_t)cJSON_GetArraySize(object) + 1, sizeof(*st->text));
 	if (!st->text)
 		return param_fail(-ENOMEM, why, "out of memory");
@@ -157,8 +164,6 @@ static int read_header(struct safetensors *st, const char *data, size_t bytes, c
 		struct tensor *t = &st->tensor[st->tensors];
 		uint64_t begin = 0;
 
-		if (cJSON_GetObjectItemCaseSensitive(st->root, item->string) != item)
-			return param_fail(-EINVAL, why, "\"%s\" stands there twice", item->string);
 		if (strcmp(item->string, "__metadata__") == 0) {
 			err = read_texts(item, st, why);
 		} else {
@@ -172,6 +177,10 @@ static int read_header(struct safetensors *st, const char *data, size_t bytes, c
 		if (err)
 			return err;
 	}
+	qsort(st->tensor, st->tensors, sizeof(*st->tensor), by_name);
+	for (uint32_t i = 1; i < st->tensors; i++)
+		if (by_name(&st->tensor[i - 1], &st->tensor[i]) == 0)
+			return param_fail(-EINVAL, why, "\"%s\" stands there twice", st->tensor[i].name);
 	qsort(st->tensor, st->tensors, sizeof(*st->tensor), by_data);
 	return check_layout(st, data, bytes, why);
 }

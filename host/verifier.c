@@ -24,6 +24,7 @@ struct pending {
 	uint32_t token;
 	const float *state; /* NULL: not wanted */
 	bool wants_reward;
+	struct veto_record record; /* of the row */
 	int64_t logp_q20; /* for a table */
 	struct veto_score hidden, tabled; /* of the state, by the head and by the table */
 	int32_t head_q16[VETO_HEAD_OUTPUTS_MAX];
@@ -284,7 +285,8 @@ static int give(struct veto_stream *s, const struct veto_rows *rows, const struc
 static int submit_row(struct veto_stream *s, struct pending *p, const void *row)
 {
 	const struct veto_rows rows = rows_of(s, row, &p->token);
-	const int err = give(s, &rows, &(struct veto_results){.score = &p->event.score}, p);
+	const struct veto_results out = {.score = &p->event.score, .record = s->info.table ? &p->record : NULL};
+	const int err = give(s, &rows, &out, p);
 
 	s->counts.rows += err == 0;
 	return err;
@@ -373,7 +375,7 @@ static void take_reward(struct veto_stream *s, struct pending *p)
 	p->event.score.field[VETO_REWARD] = (struct veto_interval){value, value};
 }
 
-/* The table's self-certainty in place of that of the logits. */
+/* The table's self-certainty, or none, in place of that of the logits. */
 static void take_certainty(struct veto_stream *s, struct pending *p)
 {
 	struct veto_interval *field = &p->event.score.field[VETO_SELF_CERTAINTY];
@@ -381,6 +383,7 @@ static void take_certainty(struct veto_stream *s, struct pending *p)
 	uint64_t difference;
 
 	if (!(p->tabled.has >> VETO_SELF_CERTAINTY & 1)) {
+		p->event.score.has &= ~(1u << VETO_SELF_CERTAINTY);
 		s->counts.failed_states++;
 		return;
 	}
@@ -443,6 +446,12 @@ static int reap_round(struct veto_stream *s, int64_t timeout_ns)
 	return err;
 }
 
+/* Whether the token's log-probability is of all tokens and of the logits as they were: a table's score counts on both. */
+static bool has_whole_row(const struct veto_stream *s, const struct pending *p)
+{
+	return p->event.score.has >> VETO_TOKEN_LOGP & 1 && p->record.cnt == s->info.vocab && p->record.n_sat == 0;
+}
+
 /* Behind the rows: a table needs their tokens' log-probabilities. */
 static int submit_tabled(struct veto_stream *s)
 {
@@ -454,8 +463,7 @@ static int submit_tabled(struct veto_stream *s)
 	for (struct pending *p = s->first; p && !err; p = p->next) {
 		if (!p->state)
 			continue;
-		p->logp_q20 = p->event.score.has >> VETO_TOKEN_LOGP & 1 ? p->event.score.field[VETO_TOKEN_LOGP].low
-									: VETO_NO_LOGP;
+		p->logp_q20 = has_whole_row(s, p) ? p->event.score.field[VETO_TOKEN_LOGP].low : VETO_NO_LOGP;
 		err = submit_state(s, p, true);
 	}
 	return err;

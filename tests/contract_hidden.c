@@ -24,7 +24,7 @@ struct states {
 
 static int64_t any_logp(void)
 {
-	static const int64_t special[] = {VETO_NO_LOGP, 0, 1, -(1LL << 30), -(1LL << 30) - 1, INT64_MAX, -1};
+	static const int64_t special[] = {VETO_NO_LOGP, 0, 1, 13, 1048, 1049, -(1LL << 30), -(1LL << 30) - 1, INT64_MAX, -1};
 
 	return dice_below(&dice, 3) ? -(int64_t)dice_below(&dice, 20u << 20)
 				    : special[dice_below(&dice, sizeof(special) / sizeof(*special))];
@@ -105,20 +105,29 @@ static bool load(struct veto_device *dev, const struct veto_head *head, uint32_t
 	return true;
 }
 
+/* One count of states in one format at least, in turn; the others as the budget allows. */
 static void check_head(struct veto_device *dev, struct veto_head *head)
 {
 	static const uint32_t counts[] = {1, 2, 3, 16, 17, STATES_MAX};
+	static uint32_t turn;
 	const struct veto_head_info *info = veto_head_info(head);
 	const uint64_t products = (uint64_t)info->cols * (info->width ? info->width : info->outputs);
 	const size_t step = products > 200000 ? 4 : 1; /* of the counts: large ones say little that small ones don't */
 	uint32_t slot;
 
 	if (load(dev, head, &slot)) {
+		const size_t due = step > 1 ? 4 : turn % (sizeof(counts) / sizeof(*counts));
+
 		for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i += step)
-			for (int f = 0; f < VETO_FORMATS && budget >= products * counts[i]; f++) {
+			for (uint32_t f = 0; f < VETO_FORMATS; f++) {
+				const bool is_due = i == due && f == (turn + turn / 6) % VETO_FORMATS;
+
+				if (!is_due && budget < products * counts[i])
+					continue;
 				check_states(dev, head, slot, (enum veto_format)f, counts[i], i % 3 * 5);
-				budget -= products * counts[i];
+				budget -= is_due ? 0 : products * counts[i];
 			}
+		turn++;
 		veto_device_unload(dev, slot);
 	}
 	veto_head_close(head);

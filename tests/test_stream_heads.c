@@ -5,6 +5,7 @@
 #include "rows.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +194,12 @@ static void a_rule_without_rungs_reads_the_reward_of_every_token(void **state)
 	veto_head_close(head);
 }
 
+static void assert_has_all_but_certainty(const struct veto_score *got, const struct veto_score *plain)
+{
+	assert_int_equal(plain->has >> VETO_SELF_CERTAINTY & 1, 1);
+	assert_int_equal(got->has, plain->has & ~(1u << VETO_SELF_CERTAINTY));
+}
+
 static void a_table_gives_the_self_certainty(void **state)
 {
 	struct veto_head *table = table_new(VOCAB, COLS, true, 3);
@@ -201,7 +208,7 @@ static void a_table_gives_the_self_certainty(void **state)
 	struct veto_score score[TOKENS], plain[TOKENS], alone;
 	uint64_t sum = 0;
 	struct veto_stream_counts counts;
-	const float before = states[3][1];
+	const float before = states[3][1], bad[] = {-INFINITY, -1e4F, NAN, 2000};
 
 	(void)state;
 	counts = play(&info, 0, score);
@@ -215,13 +222,28 @@ static void a_table_gives_the_self_certainty(void **state)
 		sum += (uint64_t)llabs(alone.field[VETO_SELF_CERTAINTY].low - plain[i].field[VETO_SELF_CERTAINTY].low);
 	}
 	assert_int_equal(counts.difference_sum, sum);
-	/* A state with NaN gives no self-certainty: that of the logits stands. */
+	/* A state with NaN has no self-certainty, not even that of its logits. */
 	states[3][1] = __builtin_nanf("");
 	info.table = table;
 	counts = play(&info, 0, score);
 	assert_int_equal(counts.failed_states, 1);
-	assert_int_equal(score[3].field[VETO_SELF_CERTAINTY].low, plain[3].field[VETO_SELF_CERTAINTY].low);
+	assert_has_all_but_certainty(&score[3], &plain[3]);
+	assert_int_equal(score[4].has, plain[4].has);
 	states[3][1] = before;
+	/* Neither has a row that is not whole: the log-probability is of fewer tokens than the table's score counts on. */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		const float whole = row[9];
+
+		row[9] = bad[i];
+		info.table = NULL;
+		play(&info, 0, plain);
+		info.table = table;
+		counts = play(&info, 0, score);
+		row[9] = whole;
+		assert_int_equal(counts.failed_states, TOKENS);
+		assert_int_equal(counts.compared, 0);
+		assert_has_all_but_certainty(&score[2], &plain[2]);
+	}
 	veto_verifier_close(verifier);
 	assert_int_equal(veto_verifier_open("cpu:", &verifier, NULL), 0);
 	veto_head_close(table);

@@ -4,9 +4,11 @@
 #include "cli.h"
 #include "head_make.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CHECKED_STATES 8
 
@@ -104,10 +106,27 @@ static bool read_args(int argc, char **argv, struct args *args, int *status)
 
 static bool is_tap(const char *text)
 {
-	int layer, end = 0;
+	const char *layer = text + strlen("layer:-");
 
-	return strcmp(text, "final_norm") == 0 ||
-	       (sscanf(text, "layer:-%d%n", &layer, &end) == 1 && layer > 0 && !text[end]);
+	return strcmp(text, "final_norm") == 0 || (strncmp(text, "layer:-", strlen("layer:-")) == 0 && *layer >= '1' &&
+							  *layer <= '9' && strspn(layer, "0123456789") == strlen(layer) &&
+							  strlen(layer) <= 4);
+}
+
+static bool is_aggregation(const char *text)
+{
+	for (int i = 0; i < HEAD_AGGREGATIONS; i++)
+		if (strcmp(head_aggregations[i], text) == 0)
+			return true;
+	return false;
+}
+
+/* Whether both are there, and the same. */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* Like a hidden state: normal, with a few values far out.  The numbers of splitmix64. */
@@ -145,8 +164,10 @@ static int print_error(const struct veto_head *head, const struct head_source *s
 		for (uint32_t o = 0; o < last; o++)
 			worst = fmax(worst, fabs(result.z[o] / 0x1p16 - out[o]));
 	}
-	printf("%s: %s, %u x %u to %u, int%d", path, info->shape, info->cols, info->width ? info->width : info->outputs,
-		info->outputs, info->weights == VETO_INT8 ? 8 : 16);
+	printf("%s: %s, %u to ", path, info->shape, info->cols);
+	if (info->width)
+		printf("%u to ", info->width);
+	printf("%u, int%d", info->outputs, info->weights == VETO_INT8 ? 8 : 16);
 	if (head->output != HEAD_DISTANCE)
 		printf("; outputs differ from those of the floats by up to %.2g on %d random states", worst,
 			CHECKED_STATES);
@@ -165,7 +186,7 @@ static int import_tensors(const struct args *args, const struct safetensors *st,
 	struct head_texts texts;
 	struct veto_head *head;
 	char why[VETO_WHY_MAX];
-	int status;
+	int status, err;
 
 	if (head_shape_find(args->shape, st, &shape, source, why))
 		return misused("head", "%s: %s", args->input, why);
@@ -178,8 +199,10 @@ static int import_tensors(const struct args *args, const struct safetensors *st,
 		.tap = args->tap ? args->tap : shape->tap,
 		.backbone = backbone ? backbone->fingerprint : "any",
 		.quantisation = backbone ? backbone->quantisation : ""};
-	if (head_make_dense(args->output, &texts, source, shape->layers, args->is_int8 ? VETO_INT8 : VETO_INT16, why) ||
-		veto_head_open(args->output, &head, why))
+	err = head_make_dense(args->output, &texts, source, shape->layers, args->is_int8 ? VETO_INT8 : VETO_INT16, why);
+	if (err == -EINVAL)
+		return misused("head", "%s: %s", args->input, why);
+	if (err || veto_head_open(args->output, &head, why))
 		return failed("head", "%s", why);
 	if (!backbone)
 		say("head", "warning: without --backbone nothing keeps the head from states of another model");
@@ -202,6 +225,11 @@ static int import(const struct args *args)
 		return misused("head", "--model and --i16 are of sch");
 	if (args->tap && !is_tap(args->tap))
 		return misused("head", "--tap %s: expected final_norm or layer:-N", args->tap);
+	if (args->aggregation && !is_aggregation(args->aggregation))
+		return misused("head",
+			"--aggregate %s: expected last, mean, product, min, geometric-mean or max-pool", args->aggregation);
+	if (is_same_file(args->input, args->output))
+		return misused("head", "-o %s is the file that is read", args->output);
 	if (args->backbone && backbone_read(args->backbone, &backbone, why))
 		return misused("head", "%s", why);
 	if (map_open(args->input, &map, why))

@@ -201,6 +201,7 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 	run->rules = args->rules - run->first_rule;
 	run->prompt = &run->prompts.list[index];
 	run->outcome = outcome;
+	outcome->has_raw_reward = run->head && !veto_head_info(run->head)->is_probability;
 	outcome->candidate = calloc(args->candidates, sizeof(*outcome->candidate));
 	if (!outcome->candidate)
 		return -ENOMEM;
@@ -266,7 +267,8 @@ static void report_unusable(const struct run *run, const struct sums *sums)
 		say("run", "%llu rows could not be scored: their tokens counted without a score%s%s",
 			(unsigned long long)failed, *trouble ? ": " : "", trouble);
 	if (states)
-		say("run", "%llu hidden states gave no score: they had NaN or infinite values, or could not be scored",
+		say("run", "%llu hidden states gave no score: they or their logits had NaN, infinite, masked or saturated "
+			"values, or could not be scored",
 			(unsigned long long)states);
 	if (unusable)
 		say("run", "%llu rows had NaN, saturated or no logits and were not used", (unsigned long long)unusable);
@@ -369,6 +371,12 @@ static int open_heads(struct run *run, char *why)
 
 		if (!head)
 			continue;
+		if ((veto_head_info(head)->kind == VETO_HEAD_SCH) != (i == 1))
+			return i ? param_fail(-EINVAL, why, "%s: it is a head, and no table: use --head", args->table_path)
+				 : param_fail(-EINVAL, why, "%s: it is a table: use --sch", args->head_path);
+		if (i && veto_head_info(head)->vocab != run->backbone.tokens)
+			return param_fail(-EINVAL, why, "%s is of %u tokens, and %s has %u", args->table_path,
+				veto_head_info(head)->vocab, args->model, run->backbone.tokens);
 		if (veto_head_info(head)->cols != run->backbone.embedding_length)
 			return param_fail(-EINVAL, why, "%s reads states of %u values, and %s makes states of %u",
 				i ? args->table_path : args->head_path, veto_head_info(head)->cols, args->model,

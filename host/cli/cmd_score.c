@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TOP_DEFAULT 20
 #define DEVICES_MAX 8
 #define BATCH_ROWS 64
 
@@ -36,7 +37,7 @@ struct args {
 	struct rows_args rows;
 	const char *uri[DEVICES_MAX];
 	uint32_t devices;
-	uint32_t top_k;
+	int64_t top_k; /* -1: not given */
 	uint32_t subset[VETO_SUBSET_MAX], subset_tokens;
 	const char *head_path;
 	bool is_table; /* by --sch */
@@ -110,7 +111,7 @@ static int read_option(int option, struct args *args)
 		args->rows.tokens_path = optarg;
 		return 0;
 	case 'k':
-		return read_number("--top-k", optarg, 0, VETO_TOP_MAX, &args->top_k);
+		return read_count("score", "--top-k", optarg, 0, VETO_TOP_MAX, &args->top_k);
 	case 'u':
 		return read_subset(optarg, args);
 	case 'e':
@@ -138,8 +139,8 @@ static int check_args(const struct args *args)
 		return misused("score", "--sch needs --tokens");
 	if (args->head_path && !args->is_table && args->rows.tokens_path)
 		return misused("score", "--tokens is of logits and of --sch, not of --head");
-	if (args->head_path && (args->rows.vocab || args->subset_tokens))
-		return misused("score", "--vocab and --subset are of logits, and --%s of hidden states",
+	if (args->head_path && (args->rows.vocab || args->subset_tokens || args->top_k >= 0))
+		return misused("score", "--vocab, --subset and --top-k are of logits, and --%s of hidden states",
 			args->is_table ? "sch" : "head");
 	return EXIT_DONE;
 }
@@ -336,7 +337,7 @@ static int score_all(struct args *args, struct lane *lane)
 
 	if (rows_file_open(&args->rows, &file, why))
 		return misused("score", "%s", why);
-	file.rows.top_k = args->top_k;
+	file.rows.top_k = args->top_k >= 0 ? (uint32_t)args->top_k : TOP_DEFAULT;
 	file.rows.subset = args->subset;
 	file.rows.subset_tokens = args->subset_tokens;
 	for (uint32_t i = 0; i < args->subset_tokens && !status; i++)
@@ -351,7 +352,7 @@ static int score_all(struct args *args, struct lane *lane)
 
 int cmd_score(int argc, char **argv)
 {
-	struct args args = {.rows.format = -1, .top_k = 20};
+	struct args args = {.rows.format = -1, .top_k = -1};
 	struct lane *lane = NULL;
 	int status;
 

@@ -39,62 +39,92 @@ static const char *data_of(const struct embedding *e, const struct ggml_tensor *
 	       gguf_get_tensor_offset(e->gguf, gguf_find_tensor(e->gguf, ggml_get_name(t)));
 }
 
-/* A number of the model's, or the fallback. */
-static float number(const struct embedding *e, const char *architecture, const char *key, float fallback)
+/* What the engine does with the product of state and output embedding. */
+enum product { AS_IT_IS, DIVIDED, MULTIPLIED }; /* by the logit scale */
+
+/* Architectures whose graphs in llama.cpp (src/models) were read. */
+static const struct {
+	const char *name;
+	enum product product;
+} architectures[] = {{"llama", AS_IT_IS}, {"llama4", AS_IT_IS}, {"mistral3", AS_IT_IS}, {"qwen2", AS_IT_IS},
+	{"qwen2moe", AS_IT_IS}, {"qwen3", AS_IT_IS}, {"qwen3moe", AS_IT_IS}, {"qwen3next", AS_IT_IS},
+	{"smollm3", AS_IT_IS}, {"phi2", AS_IT_IS}, {"phi3", AS_IT_IS}, {"gemma", AS_IT_IS}, {"gemma3", AS_IT_IS},
+	{"olmo", AS_IT_IS}, {"olmo2", AS_IT_IS}, {"olmoe", AS_IT_IS}, {"deepseek2", AS_IT_IS}, {"glm4", AS_IT_IS},
+	{"glm4moe", AS_IT_IS}, {"starcoder2", AS_IT_IS}, {"stablelm", AS_IT_IS}, {"internlm2", AS_IT_IS},
+	{"exaone", AS_IT_IS}, {"exaone4", AS_IT_IS}, {"ernie4_5", AS_IT_IS}, {"gpt-oss", AS_IT_IS},
+	{"falcon", AS_IT_IS}, {"gptneox", AS_IT_IS}, {"nemotron", AS_IT_IS}, {"seed_oss", AS_IT_IS},
+	{"arcee", AS_IT_IS}, {"granite", DIVIDED}, {"granitemoe", DIVIDED}, {"granitehybrid", DIVIDED},
+	{"command-r", MULTIPLIED}, {"cohere2", MULTIPLIED}};
+
+#define ARCHITECTURES (sizeof(architectures) / sizeof(*architectures))
+
+/* A number of the model's, or the fallback; NaN: it is no F32. */
+static double number(const struct embedding *e, const char *architecture, const char *key, double fallback)
 {
 	char name[128];
 	int64_t id;
 
 	snprintf(name, sizeof(name), "%s.%s", architecture, key);
 	id = gguf_find_key(e->gguf, name);
-	return id >= 0 && gguf_get_kv_type(e->gguf, id) == GGUF_TYPE_FLOAT32 ? gguf_get_val_f32(e->gguf, id) : fallback;
+	if (id < 0)
+		return fallback;
+	return gguf_get_kv_type(e->gguf, id) == GGUF_TYPE_FLOAT32 ? (double)gguf_get_val_f32(e->gguf, id) : NAN;
 }
 
-/* What the engine does to the product besides, which differs by architecture. */
 static int find_scale(struct embedding *e, const char *model, const char *architecture)
 {
-	const float cap = number(e, architecture, "final_logit_softcapping", 0);
-	const float scale = number(e, architecture, "logit_scale", 1);
+	const double cap = number(e, architecture, "final_logit_softcapping", 0);
+	const double scale = number(e, architecture, "logit_scale", 1);
+	size_t i = 0;
 
-	e->scale = 1;
+	while (i < ARCHITECTURES && strcmp(architectures[i].name, architecture) != 0)
+		i++;
+	if (i == ARCHITECTURES)
+		return misused("head", "%s: how a model of '%s' makes its logits of the state is not known here", model,
+			architecture);
 	if (cap != 0)
-		return failed("head", "%s: its logits are soft-capped at %g, so that they are no product of the state",
-			model, (double)cap);
-	if (scale == 1 || scale == 0)
-		return EXIT_DONE;
-	if (strncmp(architecture, "granite", 7) == 0)
-		e->scale = 1 / (double)scale;
-	else if (strcmp(architecture, "command-r") == 0 || strcmp(architecture, "cohere2") == 0)
-		e->scale = (double)scale;
-	else
-		return failed("head", "%s: a model of %s has a logit scale of %g, and how it is used is not known here",
-			model, architecture, (double)scale);
+		return misused("head", "%s: its logits are soft-capped at %g, so that they are no product of the state",
+			model, cap);
+	if (!isnormal(scale) || ggml_get_tensor(e->tensors, "output.scale"))
+		return misused(
+			"head", "%s: it has an output.scale, or its logit_scale is no F32, 0 or not finite", model);
+	if (architectures[i].product == AS_IT_IS && scale != 1)
+		return misused("head", "%s: a model of '%s' has a logit scale of %g, and how it is used is not known here",
+			model, architecture, scale);
+	e->scale = architectures[i].product == DIVIDED ? 1 / scale : scale;
 	return EXIT_DONE;
+}
+
+/* Whether a tensor lies inside the file. */
+static bool is_inside(const struct embedding *e, const struct ggml_tensor *t)
+{
+	const size_t at = gguf_get_data_offset(e->gguf) +
+			  gguf_get_tensor_offset(e->gguf, gguf_find_tensor(e->gguf, ggml_get_name(t)));
+
+	return at <= e->map.bytes && ggml_nbytes(t) <= e->map.bytes - at;
 }
 
 static int check_sizes(const struct embedding *e, const char *model, const struct backbone *backbone)
 {
 	const struct ggml_tensor *w = e->weight;
 	const struct ggml_type_traits *traits = w ? ggml_get_type_traits(w->type) : NULL;
-	const char *data;
 
 	if (!w)
-		return failed("head", "%s: it has neither output.weight nor token_embd.weight", model);
+		return misused("head", "%s: it has neither output.weight nor token_embd.weight", model);
 	if (w->ne[0] != (int64_t)backbone->embedding_length || w->ne[1] < (int64_t)backbone->tokens)
-		return failed("head", "%s: %s is %lld x %lld, and there are %u tokens of %u values", model,
+		return misused("head", "%s: %s is %lld x %lld, and there are %u tokens of %u values", model,
 			ggml_get_name(w), (long long)w->ne[1], (long long)w->ne[0], backbone->tokens,
 			backbone->embedding_length);
 	if (backbone->tokens > VETO_VOCAB_MAX || backbone->embedding_length > VETO_STATE_MAX)
-		return failed("head", "%s: %u tokens of %u values; at most %u of %u", model, backbone->tokens,
+		return misused("head", "%s: %u tokens of %u values; at most %u of %u", model, backbone->tokens,
 			backbone->embedding_length, VETO_VOCAB_MAX, VETO_STATE_MAX);
 	if (w->type != GGML_TYPE_F32 && !traits->to_float)
-		return failed("head", "%s: %s is of type %s, which ggml can't turn into floats", model,
+		return misused("head", "%s: %s is of type %s, which ggml can't turn into floats", model,
 			ggml_get_name(w), ggml_type_name(w->type));
-	data = data_of(e, w);
-	if (data + ggml_nbytes(w) > (const char *)e->map.data + e->map.bytes)
-		return failed("head", "%s: %s lies outside the file", model, ggml_get_name(w));
+	if (!is_inside(e, w) || (e->bias && !is_inside(e, e->bias)))
+		return misused("head", "%s: %s, or its bias, lies outside the file", model, ggml_get_name(w));
 	if (e->bias && (e->bias->type != GGML_TYPE_F32 || e->bias->ne[0] < (int64_t)backbone->tokens))
-		return failed("head", "%s: output.bias is not %u values of F32", model, backbone->tokens);
+		return misused("head", "%s: output.bias is not %u values of F32", model, backbone->tokens);
 	return EXIT_DONE;
 }
 
@@ -144,17 +174,24 @@ static double bias_of(const struct embedding *e, uint32_t token)
 }
 
 /* The mean row, its last entry that of the biases. */
-static void find_mean(const struct embedding *e, double *mean)
+static int find_mean(const struct embedding *e, const char *model, double *mean)
 {
 	for (uint32_t j = 0; j < e->vocab; j++) {
 		const float *row = row_of(e, j);
 
-		for (uint32_t i = 0; i < e->cols; i++)
+		for (uint32_t i = 0; i < e->cols; i++) {
+			if (!isfinite(row[i]))
+				return misused("head", "%s: %s [%u, %u] is NaN or infinite", model, ggml_get_name(e->weight), j,
+					i);
 			mean[i] += (double)row[i];
+		}
+		if (!isfinite(bias_of(e, j)))
+			return misused("head", "%s: output.bias [%u] is NaN or infinite", model, j);
 		mean[e->cols] += bias_of(e, j);
 	}
 	for (uint32_t i = 0; i <= e->cols; i++)
 		mean[i] /= e->vocab;
+	return EXIT_DONE;
 }
 
 /* A table in memory. */
@@ -167,7 +204,10 @@ struct table {
 
 static int fill_table(const struct embedding *e, const char *model, struct table *t)
 {
-	find_mean(e, t->mean);
+	const int status = find_mean(e, model, t->mean);
+
+	if (status)
+		return status;
 	for (uint32_t j = 0; j < e->vocab; j++) {
 		const float *row = row_of(e, j);
 		const double c = rint(e->scale * (bias_of(e, j) - t->mean[e->cols]) * 0x1p20);
@@ -177,10 +217,10 @@ static int fill_table(const struct embedding *e, const char *model, struct table
 		for (uint32_t i = 0; i < e->cols; i++)
 			t->u[i] = e->scale * ((double)row[i] - t->mean[i]);
 		if (hx1_make_table_row(t->u, e->cols, t->hi + at, t->lo ? t->lo + at : NULL, &t->f[j], &bad))
-			return failed(
-				"head", "%s: %s [%u, %u] is NaN or infinite", model, ggml_get_name(e->weight), j, bad);
+			return misused("head", "%s: %s [%u, %u] less the mean is beyond a table's range", model,
+				ggml_get_name(e->weight), j, bad);
 		if (!(fabs(c) <= INT32_MAX))
-			return failed("head", "%s: output.bias [%u] is out of range", model, j);
+			return misused("head", "%s: output.bias [%u] is out of range", model, j);
 		t->c[j] = (int32_t)c;
 	}
 	return EXIT_DONE;

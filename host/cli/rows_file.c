@@ -154,6 +154,8 @@ static int read_lines(const char *path, const struct rows_args *args, bool is_lo
 		if (err)
 			param_say(why, "%s:%u: %s", path, line, what);
 	}
+	if (!err && ferror(in))
+		err = param_fail(-EINVAL, why, "can't read '%s': %s", path, strerror(errno));
 	if (!err && line < out->rows.rows)
 		err = param_fail(-EINVAL, why, "%s: %u %s for %u rows", path, line,
 			is_logp ? "log-probabilities" : "token ids", out->rows.rows);

@@ -8,6 +8,8 @@
 #include "llama_source.h"
 #include "prompts.h"
 
+#define COHORT_MAX 255 /* sequences that llama.cpp keeps, less the prompt's */
+
 struct run_args {
 	const char *model, *device, *rows_path, *head_path, *table_path, *step;
 	const char *prompt, *prompts_path; /* one of them */
@@ -43,6 +45,7 @@ struct run_candidate {
 struct run_outcome {
 	struct run_candidate *candidate; /* [candidates] */
 	uint32_t candidates;
+	bool has_raw_reward; /* the head's is no probability */
 	bool is_settled, has_choice, is_right, is_stopped; /* is_stopped: by the user */
 	struct veto_choice choice;
 	struct veto_verdict *shadow; /* [shadows] what rules with shadow=1 would have done, rule as in args->rule */

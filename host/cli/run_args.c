@@ -166,9 +166,8 @@ static int read_beam(const char *text, struct run_args *args)
 
 	snprintf(beams, sizeof(beams), "%.*s", colon ? (int)(colon - text) : 0, text);
 	if (!colon || colon - text >= (long)sizeof(beams) || param_count(beams, &n) || param_count(colon + 1, &m) ||
-		m < 2 || n < m || n > VETO_CANDIDATES_MAX)
-		return misused(
-			"run", "--beam '%s': expected N:M, M from 2 and N from M to %d", text, VETO_CANDIDATES_MAX);
+		m < 2 || n < m || n > COHORT_MAX)
+		return misused("run", "--beam '%s': expected N:M, M from 2 and N from M to %d", text, COHORT_MAX);
 	args->beams = (uint32_t)n;
 	args->expand = (uint32_t)m;
 	return 0;
@@ -243,6 +242,14 @@ static int read_answer(const char *text, struct run_args *args)
 	return answer_rule_parse(text, &args->answer, why) ? misused("run", "%s", why) : 0;
 }
 
+static int set_once(const char *option, const char *text, const char **out)
+{
+	if (*out)
+		return misused("run", "%s is given twice", option);
+	*out = text;
+	return 0;
+}
+
 /* select: where the text of --select goes, whose rule comes last. */
 static int read_option(int option, const char *text, struct run_args *args, const char **select)
 {
@@ -270,13 +277,11 @@ static int read_option(int option, const char *text, struct run_args *args, cons
 	case OPTION_ANSWER:
 		return read_answer(text, args);
 	case OPTION_HEAD:
-		args->head_path = text;
-		return 0;
+		return set_once("--head", text, &args->head_path);
 	case OPTION_SCH:
-		args->table_path = text;
-		return 0;
+		return set_once("--sch", text, &args->table_path);
 	case OPTION_BEAM:
-		return read_beam(text, args);
+		return args->beams ? misused("run", "--beam is given twice") : read_beam(text, args);
 	case OPTION_STEP:
 		args->step = text;
 		return *text ? 0 : misused("run", "--step: the text is empty");

@@ -173,7 +173,8 @@ static void print_candidates_json(const struct run_args *args, const struct run_
 			print_verdict_json(args, &c->verdict);
 		}
 		if (c->score.has >> VETO_REWARD & 1)
-			printf(",\"reward_q31\":%lld", (long long)c->score.field[VETO_REWARD].low);
+			printf(",\"reward_%s\":%lld", outcome->has_raw_reward ? "q16" : "q31",
+				(long long)c->score.field[VETO_REWARD].low / (outcome->has_raw_reward ? 1 << 15 : 1));
 		if (c->has_answer) {
 			printf(",\"answer\":");
 			json_write_string(stdout, c->answer);

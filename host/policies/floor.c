@@ -18,7 +18,7 @@ const struct veto_param floor_params[] = {
 		.low = 1,
 		.high = WINDOW_MAX},
 	[FLOOR_THRESHOLD] = {.name = "threshold",
-		.help = "reject below this (nats); with rungs one for each",
+		.help = "reject below this (nats; of a reward, its probability); with rungs one for each",
 		.type = VETO_PARAM_Q20,
 		.low = -2048 * ONE_Q20,
 		.high = 2048 * ONE_Q20,

@@ -10,6 +10,7 @@ fi
 veto=$work/build/bin/veto
 expect "veto run\` is not in this build" "$veto" --help
 refuse 1 "this build has no \`veto run\`: it was made without llama.cpp" "$veto" run -p x
+refuse 1 "this build has no \`veto head sch\`: it was made without llama.cpp" "$veto" head sch --model x.gguf -o x
 expect '"available":true' "$veto" devices --json
 refuse 2 "'xrt:emulation=sw': this build has no xrt: device: it was made without XRT" "$veto" score -d xrt:emulation=sw x.npy
 refuse 2 "unknown device 'xrtx:'; known devices: cpu:" "$veto" score -d xrtx: x.npy

@@ -64,8 +64,12 @@ refuse 2 "unknown shape 'gpt'; known: qwen-prm" "$VETO" head import --shape gpt 
 refuse 2 "qwen-prm needs a tensor \"score.0.weight\", and there is none" "$VETO" head import --shape qwen-prm -o "$work/x" "$work/probe.safetensors"
 refuse 2 "not a safetensors file" "$VETO" head import --shape probe -o "$work/x" "$work/probe.npy"
 refuse 2 "import needs --shape, -o and a safetensors file" "$VETO" head import --shape probe "$work/probe.safetensors"
+for tap in layer:-+3 layer:-99999999999 layer:-0 layer:-3x; do
+	refuse 2 "--tap $tap: expected final_norm or layer:-N" "$VETO" head import --shape probe --tap $tap -o "$work/x" "$work/probe.safetensors"
+done
+refuse 2 "-o $work/probe.safetensors is the file that is read" "$VETO" head import --shape probe -o "$work/probe.safetensors" "$work/probe.safetensors"
 refuse 2 "--tap final: expected final_norm or layer:-N" "$VETO" head import --shape probe --tap final -o "$work/x" "$work/probe.safetensors"
-refuse 1 "unknown aggregation \"sum\"" "$VETO" head import --shape probe --aggregate sum -o "$work/x" "$work/probe.safetensors"
+refuse 2 "--aggregate sum: expected last, mean, product, min, geometric-mean or max-pool" "$VETO" head import --shape probe --aggregate sum -o "$work/x" "$work/probe.safetensors"
 refuse 1 "can't write '/nowhere/x.partial'" "$VETO" head import --shape probe -o /nowhere/x "$work/probe.safetensors"
 refuse 2 "unknown verb 'imp'" "$VETO" head imp
 refuse 2 "no sound GGUF: it does not start with 'GGUF'" "$VETO" head import --shape probe --backbone "$work/probe.npy" -o "$work/x" "$work/probe.safetensors"
@@ -76,7 +80,8 @@ refuse 2 "states of 3000 values, and the head reads 96" "$VETO" score --head "$h
 refuse 2 "--sch and --logp go together" "$VETO" score --sch "$head" "$work/probe.npy"
 refuse 2 "it is a head, and no table: use --head" "$VETO" score --sch "$head" --logp "$work/probe.rewards" --tokens "$work/probe.rewards" "$work/probe.npy"
 refuse 2 "one --head or --sch is enough" "$VETO" score --sch "$head" --head "$head" "$work/probe.npy"
-refuse 2 "--vocab and --subset are of logits, and --head of hidden states" "$VETO" score --head "$head" --vocab 3 "$work/probe.npy"
+refuse 2 "--vocab, --subset and --top-k are of logits, and --head of hidden states" "$VETO" score --head "$head" --vocab 3 "$work/probe.npy"
+refuse 2 "--vocab, --subset and --top-k are of logits, and --head of hidden states" "$VETO" score --head "$head" --top-k 0 "$work/probe.npy"
 
 # The table of a real model, and the model's name in every quantisation.
 if [ -n "$QUANTIZE" ]; then
@@ -122,12 +127,25 @@ if [ -n "$QUANTIZE" ]; then
 		import heads
 		dice = random.Random(2)
 		heads.safetensors(pathlib.Path(sys.argv[1]) / "live.safetensors", {"weight": heads.normals(dice, 1, 576, 0.01), "bias": [0.0]})
+		heads.safetensors(pathlib.Path(sys.argv[1]) / "plane.safetensors", {"u": [[float(i == k) for i in range(576)] for k in range(3)]})
 	PY
 	"$VETO" head import --shape probe --backbone "$model" -o "$work/live.head" "$work/live.safetensors" >/dev/null || complain "no head for $model"
 	run() { "$VETO" run -m "$model" -p "Name three colours, a line each." --seed 3 -n 4 --max-tokens 24 "$@"; }
 	expect 'by gate: reward ' run --head "$work/live.head" --policy gate:rungs=4,keep=0.5
 	grep -q 'hidden states       ' "$work/stdout" || complain "no count of states"
 	expect '"reward_q31":' run --head "$work/live.head" --json
+	expect 'by floor: reward ' run --head "$work/live.head" --policy floor:score=reward,window=3,threshold=1
+	"$VETO" head import --shape subspace --backbone "$model" -o "$work/plane.head" "$work/plane.safetensors" >/dev/null || complain "no distance"
+	expect '"reward_q16":-' run --head "$work/plane.head" --json
+	grep -q '"reward_q31"' "$work/stdout" && complain "a distance is no probability: $(head -n 1 "$work/stdout")"
+	expect 'by gate: reward -' run --head "$work/plane.head" --policy gate:rungs=4,keep=0.5
+	for device in $DEVICES; do
+		can_score "$device" one-layer || continue
+		cases=$((cases + 1))
+		run -d "$device" --head "$work/live.head" --policy gate:rungs=4,keep=0.5 --json 2>"$work/stderr" | grep -v summary | sed -E 's/"[a-z_]*_ns":[0-9]+//g' >"$work/got"
+		[ -s "$work/expected" ] || mv "$work/got" "$work/expected"
+		[ ! -s "$work/got" ] || cmp -s "$work/got" "$work/expected" || complain "$device runs otherwise: $(cat "$work/got" "$work/stderr")"
+	done
 	expect 'by gate: self_certainty ' run --head "$work/live.head" --policy gate:rungs=4,keep=0.5,score=self_certainty
 	expect 'nats a token away from that of the logits in the mean' run --sch "$work/smol.sch"
 	run --sch "$work/smol.sch" --json >"$work/stdout" || complain "a run with a table failed"
@@ -191,11 +209,14 @@ sys.exit(not eval(sys.argv[1]))' "$1" <"$work/beams" || complain "beams: not $1:
 	refuse 2 "--policy partial-reward:expand=3: --beam says how often a beam forks: leave out expand" beams --policy partial-reward:expand=3
 	refuse 2 "--policy partial-reward: it needs --beam N:M" run --head "$work/live.head" --policy partial-reward
 	refuse 2 "more than one rule partial-reward" beams --policy partial-reward --policy partial-reward:tau=3
-	for bad in 4 4: :2 4:1 2:4 4:2x -4:2 5000:2 99999999999999999999999999999999999:2 4:99999999999999999999; do
-		refuse 2 "--beam '$bad': expected N:M, M from 2 and N from M to 4096" "$VETO" run -m "$model" -p a --head "$work/live.head" --beam "$bad"
+	for bad in 4 4: :2 4:1 2:4 4:2x -4:2 256:2 99999999999999999999999999999999999:2 4:99999999999999999999; do
+		refuse 2 "--beam '$bad': expected N:M, M from 2 and N from M to 255" "$VETO" run -m "$model" -p a --head "$work/live.head" --beam "$bad"
 	done
 	refuse 2 "score=reward: the rows of this stream come without that score" run --policy gate:score=reward
-	refuse 2 "a table gives no rewards" run --head "$work/smol.sch"
+	refuse 2 "$work/smol.sch: it is a table: use --sch" run --head "$work/smol.sch"
+	refuse 2 "$work/live.head: it is a head, and no table: use --head" run --sch "$work/live.head"
+	refuse 2 "--head is given twice" run --head "$work/live.head" --head "$work/live.head"
+	refuse 2 "--beam is given twice" beams --beam 4:2
 	refuse 2 "$work/probe.head reads states of 96 values, and $model makes states of 576" run --head "$work/probe.head"
 	"$VETO" head import --shape probe --backbone "$model" --tap layer:-2 -o "$work/tap.head" "$work/live.safetensors" >/dev/null
 	refuse 2 "the head probe reads the state layer:-2, and this source gives final_norm" run --head "$work/tap.head"
