@@ -49,7 +49,6 @@ static void go_between(const struct veto_head *head, const struct work *w, uint3
 	hx1_between(w->z, layer->rows, w->wide, e);
 	for (uint32_t o = 0; o < layer->rows; o++)
 		q[o] = (int16_t)w->wide[o];
-	memset(q + layer->rows, 0, (padded(layer->rows) - layer->rows) * sizeof(*q));
 }
 
 static uint64_t sum_squares(const int16_t *q, uint32_t cols)

@@ -257,8 +257,8 @@ static int check_model(struct reader *r, const struct model *m)
 {
 	if (m->files > 1)
 		return param_fail(-EINVAL, r->why,
-			"%s: it is one of the %u files of a split model: merge them first (llama-gguf-split --merge)", r->name,
-			m->files);
+			"%s: it is one of the %u files of a split model: merge them first (llama-gguf-split --merge)",
+			r->name, m->files);
 	const uint64_t data = m->alignment ? (r->at + m->alignment - 1) / m->alignment * m->alignment : 0;
 
 	if (!m->architecture.at || !m->tokens.at || !m->embedding_length || !m->blocks || !m->norms)

@@ -15,9 +15,12 @@ struct backbone {
 	uint32_t embedding_length, blocks, tokens;
 };
 
-/* Read a model's identity: the SHA-256 of its architecture, embedding length, number of blocks, vocabulary, and all
- * norms' weights (*_norm.weight, by name) as fp32.  name is for messages.
- *   -EINVAL  no GGUF of versions 2 or 3, cut short, a number that leads outside, or one of these is missing; see `why`
+/* Read a model's identity: the SHA-256 of, as little-endian u64, and texts behind their lengths: the architecture, embedding
+ * length, number of blocks, number of tokens, the bytes of tokenizer.ggml.tokens as they stand in the file (each token a
+ * text), and for each *_norm.weight, in the order of the names' bytes, its name and its weights as fp32.  name is for
+ * messages.
+ *   -EINVAL  no GGUF of versions 2 or 3, one file of a split model, cut short, a number that leads outside, or one of these is
+ *            missing; see `why`
  *   -ENOMEM */
 int backbone_parse(const void *file, uint64_t bytes, const char *name, struct backbone *out, char *why);
 /* The same of a file.  -errno of opening it. */

@@ -211,8 +211,7 @@ static int make_row(const struct head_source *source, uint32_t o, uint32_t cols,
 		return 0;
 	}
 	if (bad < cols)
-		return param_fail(
-			-EINVAL, why, "\"%s\" [%u, %u] is %g", source->weight->name, o, bad, l->row[bad]);
+		return param_fail(-EINVAL, why, "\"%s\" [%u, %u] is %g", source->weight->name, o, bad, l->row[bad]);
 	if (bad == cols)
 		return param_fail(-EINVAL, why, "\"%s\" [%u] is %g, out of range", bias_name, o, bias);
 	return param_fail(-EINVAL, why, "\"%s\" row %u: its weights are out of range", source->weight->name, o);

@@ -138,7 +138,8 @@ static int read_texts(const cJSON *object, struct safetensors *st, char *why)
 	const cJSON *item;
 
 	if (!cJSON_IsObject(object) || st->text)
-		return param_fail(-EINVAL, why, "\"__metadata__\" %s", st->text ? "stands there twice" : "is no object");
+		return param_fail(
+			-EINVAL, why, "\"__metadata__\" %s", st->text ? "stands there twice" : "is no object");
 	st->text = calloc((size_t)cJSON_GetArraySize(object) + 1, sizeof(*st->text));
 	if (!st->text)
 		return param_fail(-ENOMEM, why, "out of memory");

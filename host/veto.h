@@ -144,8 +144,8 @@ struct veto_rows {
 	const void *data; /* VETO_HOST; any alignment */
 	void *handle; /* VETO_DEVICE */
 	const uint32_t *token; /* [rows] the sampled tokens, or NULL; VETO_NO_TOKEN: none for that row */
-	const int64_t
-		*token_logp_q20; /* [rows] VETO_HEAD_SCH: their log-probabilities at temperature 1, none of the table's tokens
+	const int64_t *
+		token_logp_q20; /* [rows] VETO_HEAD_SCH: their log-probabilities at temperature 1, none of the table's tokens
 				  * masked; VETO_NO_LOGP, above 0.001 nats or below -1024: the row has no score */
 	uint32_t head; /* VETO_HIDDEN: from veto_device_load() */
 	const uint32_t *subset; /* [subset_tokens], different ids below cols */

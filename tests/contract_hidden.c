@@ -24,7 +24,8 @@ struct states {
 
 static int64_t any_logp(void)
 {
-	static const int64_t special[] = {VETO_NO_LOGP, 0, 1, 13, 1048, 1049, -(1LL << 30), -(1LL << 30) - 1, INT64_MAX, -1};
+	static const int64_t special[] = {
+		VETO_NO_LOGP, 0, 1, 13, 1048, 1049, -(1LL << 30), -(1LL << 30) - 1, INT64_MAX, -1};
 
 	return dice_below(&dice, 3) ? -(int64_t)dice_below(&dice, 20u << 20)
 				    : special[dice_below(&dice, sizeof(special) / sizeof(*special))];

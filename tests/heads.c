@@ -118,24 +118,32 @@ static struct veto_head *open_and_remove(const char *path)
 	return head;
 }
 
-struct veto_head *head_new(const struct head_shape *shape, enum veto_weight_format format, uint32_t cols, uint64_t seed)
+struct veto_head *published_head(const struct published *p, enum veto_weight_format format)
 {
-	struct published p;
+	const struct head_shape *shape = p->shape;
 	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
-	bool has_bias;
+	const bool has_bias = p->tensors > shape->layers;
 	struct head_source source[VETO_HEAD_LAYERS_MAX];
 	char path[] = "/tmp/veto_head.XXXXXX", why[VETO_WHY_MAX];
 
-	published_new(&p, shape, "F32", cols, seed);
-	has_bias = p.tensors > shape->layers;
 	for (uint32_t l = 0; l < shape->layers; l++)
 		source[l] =
-			(struct head_source){&p.tensor[has_bias ? 2 * l : l], has_bias ? &p.tensor[2 * l + 1] : NULL};
+			(struct head_source){&p->tensor[has_bias ? 2 * l : l], has_bias ? &p->tensor[2 * l + 1] : NULL};
 	close(mkstemp(path));
 	if (head_make_dense(path, &texts, source, shape->layers, format, why))
 		fail_msg("%s", why);
-	published_free(&p);
 	return open_and_remove(path);
+}
+
+struct veto_head *head_new(const struct head_shape *shape, enum veto_weight_format format, uint32_t cols, uint64_t seed)
+{
+	struct published p;
+	struct veto_head *head;
+
+	published_new(&p, shape, "F32", cols, seed);
+	head = published_head(&p, format);
+	published_free(&p);
+	return head;
 }
 
 struct veto_head *table_new(uint32_t vocab, uint32_t cols, bool has_lo, uint64_t seed)

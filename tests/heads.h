@@ -17,8 +17,10 @@ struct published {
 void published_new(struct published *p, const struct head_shape *shape, const char *type, uint32_t cols, uint64_t seed);
 void published_free(struct published *p);
 void published_write(const struct published *p, const char *path);
+/* The head of it, in integers, from a file that is gone again. */
+struct veto_head *published_head(const struct published *p, enum veto_weight_format format);
 
-/* A head in integers, in a file of its own that is gone again. */
+/* The same of a made one. */
 struct veto_head *head_new(
 	const struct head_shape *shape, enum veto_weight_format format, uint32_t cols, uint64_t seed);
 /* A table of random rows; has_lo: of 24 bits. */

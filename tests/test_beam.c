@@ -199,6 +199,32 @@ static void lost_beams_are_not_waited_for_and_never_come_back(void **state)
 	veto_session_free(s);
 }
 
+/* Its source had no room for it: the others do not wait for it, and it never comes. */
+static void a_fork_that_could_not_be_made_is_lost(void **state)
+{
+	struct veto_session *s = prompt_new("partial-reward:tau=1,expand=2", 4, 0, 100);
+
+	(void)state;
+	prompt_open_all(s, 4);
+	tokens(s, (double[]){.1, .2, .3, .4}, 4);
+	assert_string_equal(prompt_round(s), "R0@1 R1@1");
+	end_step(s, 2, .5);
+	end_step(s, 3, .5);
+	assert_string_equal(prompt_round(s), "F0=3@2 F1=2@2");
+	prompt_open(s, 0);
+	prompt_lose(s, 1);
+	assert_int_equal(prompt_state(s, 1), VETO_GONE);
+	assert_false(veto_session_may_start(s, 1));
+	prompt_token(s, 0, .1);
+	prompt_token(s, 2, .2);
+	prompt_token(s, 3, .3);
+	assert_string_equal(prompt_round(s), "R0@3");
+	end_step(s, 2, .5);
+	end_step(s, 3, .5);
+	assert_string_equal(prompt_round(s), "F0=3@4");
+	veto_session_free(s);
+}
+
 static void a_beam_without_a_score_is_kept_beside_the_places(void **state)
 {
 	struct veto_session *s = prompt_new("partial-reward:tau=1,expand=2", 4, 0, 100);
@@ -399,6 +425,7 @@ int main(void)
 		cmocka_unit_test(finished_beams_take_places_and_are_never_rejected),
 		cmocka_unit_test(a_beam_that_finished_without_an_answer_takes_no_place),
 		cmocka_unit_test(lost_beams_are_not_waited_for_and_never_come_back),
+		cmocka_unit_test(a_fork_that_could_not_be_made_is_lost),
 		cmocka_unit_test(a_beam_without_a_score_is_kept_beside_the_places),
 		cmocka_unit_test(no_fewer_than_min_survivors_are_left),
 		cmocka_unit_test(in_shadow_the_first_step_is_judged_and_nobody_waits),

@@ -99,6 +99,67 @@ static void check_shape(const struct head_shape *shape, const char *type, uint32
 	free(x);
 }
 
+/* The state (3, 4), through weights of which all that are not named are 0: each reward is worked out in its comment. */
+static void every_shape_gives_a_reward_worked_by_hand(void **state)
+{
+	static const double log2_ = 0.69314718055994531, log3 = 1.0986122886681098;
+	const struct {
+		const char *shape;
+		double reward;
+		struct {
+			uint32_t tensor, index; /* weight and bias of each layer, in turn */
+			double value;
+		} set[8];
+	} cases[] = {
+		/* ReLU (3, -4) = (3, 0); z = (0, 3 - 3 + log 3): 3/4 */
+		{"qwen-prm", 0.75, {{0, 0, 1}, {0, 3, -1}, {2, 2, 1}, {2, 3, 9}, {3, 1, log3 - 3}}},
+		/* 2 * 3 - 1, as it is */
+		{"qwen-rm", 5, {{0, 0, 1}, {0, 3, -1}, {2, 0, 2}, {2, 1, 9}, {3, 0, -1}}},
+		/* 4 * 3 - 3 * 4 + log 3: 3/4 */
+		{"skywork-prm", 0.75, {{0, 0, 4}, {0, 1, -3}, {1, 0, log3}}},
+		/* z = (0, log 2, 0): 1/4, 1/2 and 1/4, of which the last two are the validity */
+		{"reasoneval", 0.75, {{0, 2, 4}, {0, 3, -3}, {1, 1, log2_}}},
+		/* z = (0, log 3) */
+		{"token-prm", 0.75, {{0, 2, 4}, {0, 3, -3}, {1, 1, log3}}},
+		/* ReLU (3, 4, -3, -4) = (3, 4, 0, 0); 4 * 3 - 3 * 4 + log 3 */
+		{"sprm", 0.75,
+			{{0, 0, 1}, {0, 3, 1}, {0, 4, -1}, {0, 7, -1}, {2, 0, 4}, {2, 1, -3}, {2, 2, 9}, {3, 0, log3}}},
+		/* row 5: ReLU (4 - 3 - 2) = 0, row 7: 7; 7 - 7 - log 3: 1/4 */
+		{"probe", 0.25,
+			{{0, 10, -1}, {0, 11, 1}, {1, 5, -2}, {0, 14, 1}, {0, 15, 1}, {2, 5, 9}, {2, 7, 1},
+				{3, 0, -7 - log3}}},
+		/* row 127: 3; z = (0, 0, 0, 3 - 3 + log 3): 3/6 */
+		{"coderl", 0.5, {{0, 254, 1}, {2, 3 * 128 + 127, 1}, {3, 3, log3 - 3}}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const float x[] = {3, 4};
+		const struct veto_rows rows = {.kind = VETO_HIDDEN, .rows = 1, .cols = 2, .data = x};
+		int32_t room[2 * 256];
+		struct head_result result;
+		struct veto_score score;
+		struct published p;
+		struct veto_head *head;
+		double got;
+
+		published_new(&p, shape_named(cases[i].shape), "F32", 2, 1);
+		for (uint32_t t = 0; t < p.tensors; t++)
+			memset((void *)p.tensor[t].data, 0, p.tensor[t].bytes);
+		for (size_t j = 0; j < 8 && cases[i].set[j].value != 0; j++)
+			((float *)p.tensor[cases[i].set[j].tensor].data)[cases[i].set[j].index] =
+				(float)cases[i].set[j].value;
+		head = published_head(&p, VETO_INT16);
+		head_score(head, &rows, 0, room, room + 256, &result);
+		head_finish(head, &rows, 0, &result, &score, NULL);
+		got = (double)score.field[VETO_REWARD].low / 0x1p31;
+		if (!(fabs(got - cases[i].reward) < 1e-3))
+			fail_msg("%s: %g, expected %g", cases[i].shape, got, cases[i].reward);
+		veto_head_close(head);
+		published_free(&p);
+	}
+}
+
 static void every_shape_gives_the_reward_of_its_floats(void **state)
 {
 	(void)state;
@@ -421,6 +482,7 @@ static int end(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_shape_gives_a_reward_worked_by_hand),
 		cmocka_unit_test(every_shape_gives_the_reward_of_its_floats),
 		cmocka_unit_test(a_large_head_is_imported),
 		cmocka_unit_test(steps_are_aggregated_in_their_order),

@@ -64,8 +64,7 @@ static void what_is_wrong_is_quoted(void **state)
 	} bad[] = {
 		{"{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }", 8, "byte order '>f4'"},
 		{"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", 8, "Fortran order"},
-		{"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 8,
-			"shape is (2,), not (rows, values)"},
+		{"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 8, "shape is (2,), not (rows, values)"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 3), }", 24, "shape is (1, 2, 3), not"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (), }", 4, "shape is (), not"},
 		{"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }", 7,

@@ -79,6 +79,23 @@ static void borda_ties_go_to_the_lower_index(void **state)
 	assert_int_equal(c.weight, 2 << 20);
 }
 
+/* Of two candidates of two tokens each, by `best`. */
+static struct veto_choice last_reward(const double *first, const double *second)
+{
+	struct veto_session *s = prompt_new("best:score=reward", 2, 0, 100);
+	struct veto_choice choice;
+
+	prompt_open_all(s, 2);
+	prompt_tokens(s, 0, first, 2);
+	prompt_tokens(s, 1, second, 2);
+	prompt_close(s, 0, 1);
+	prompt_close(s, 1, 2);
+	prompt_round(s);
+	choice = prompt_select(s, 0);
+	veto_session_free(s);
+	return choice;
+}
+
 static void best_takes_the_highest_mean_that_has_an_answer(void **state)
 {
 	struct veto_choice c;
@@ -88,6 +105,10 @@ static void best_takes_the_highest_mean_that_has_an_answer(void **state)
 	assert_int_equal(c.candidate, 1);
 	assert_int_equal(c.answer, 2);
 	assert_int_equal(c.weight, NATS(3));
+	/* A reward is that of the whole candidate: of its last token. */
+	c = last_reward((double[]){.9, .2}, (double[]){.1, .8});
+	assert_int_equal(c.candidate, 1);
+	assert_int_equal(c.weight, NATS(.8));
 	c = choose("best:score=entropy", (struct finished[]){{2, 1}, {1, 2}}, 2);
 	assert_int_equal(c.answer, 2);
 	assert_int_equal(c.weight, NATS(-1));

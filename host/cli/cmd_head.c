@@ -108,9 +108,9 @@ static bool is_tap(const char *text)
 {
 	const char *layer = text + strlen("layer:-");
 
-	return strcmp(text, "final_norm") == 0 || (strncmp(text, "layer:-", strlen("layer:-")) == 0 && *layer >= '1' &&
-							  *layer <= '9' && strspn(layer, "0123456789") == strlen(layer) &&
-							  strlen(layer) <= 4);
+	return strcmp(text, "final_norm") == 0 ||
+	       (strncmp(text, "layer:-", strlen("layer:-")) == 0 && *layer >= '1' && *layer <= '9' &&
+		       strspn(layer, "0123456789") == strlen(layer) && strlen(layer) <= 4);
 }
 
 static bool is_aggregation(const char *text)
@@ -226,8 +226,8 @@ static int import(const struct args *args)
 	if (args->tap && !is_tap(args->tap))
 		return misused("head", "--tap %s: expected final_norm or layer:-N", args->tap);
 	if (args->aggregation && !is_aggregation(args->aggregation))
-		return misused("head",
-			"--aggregate %s: expected last, mean, product, min, geometric-mean or max-pool", args->aggregation);
+		return misused("head", "--aggregate %s: expected last, mean, product, min, geometric-mean or max-pool",
+			args->aggregation);
 	if (is_same_file(args->input, args->output))
 		return misused("head", "-o %s is the file that is read", args->output);
 	if (args->backbone && backbone_read(args->backbone, &backbone, why))

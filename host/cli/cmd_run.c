@@ -267,7 +267,8 @@ static void report_unusable(const struct run *run, const struct sums *sums)
 		say("run", "%llu rows could not be scored: their tokens counted without a score%s%s",
 			(unsigned long long)failed, *trouble ? ": " : "", trouble);
 	if (states)
-		say("run", "%llu hidden states gave no score: they or their logits had NaN, infinite, masked or saturated "
+		say("run",
+			"%llu hidden states gave no score: they or their logits had NaN, infinite, masked or saturated "
 			"values, or could not be scored",
 			(unsigned long long)states);
 	if (unusable)
@@ -372,7 +373,8 @@ static int open_heads(struct run *run, char *why)
 		if (!head)
 			continue;
 		if ((veto_head_info(head)->kind == VETO_HEAD_SCH) != (i == 1))
-			return i ? param_fail(-EINVAL, why, "%s: it is a head, and no table: use --head", args->table_path)
+			return i ? param_fail(
+					   -EINVAL, why, "%s: it is a head, and no table: use --head", args->table_path)
 				 : param_fail(-EINVAL, why, "%s: it is a table: use --sch", args->head_path);
 		if (i && veto_head_info(head)->vocab != run->backbone.tokens)
 			return param_fail(-EINVAL, why, "%s is of %u tokens, and %s has %u", args->table_path,

@@ -82,15 +82,17 @@ static int find_scale(struct embedding *e, const char *model, const char *archit
 	if (i == ARCHITECTURES)
 		return misused("head", "%s: how a model of '%s' makes its logits of the state is not known here", model,
 			architecture);
+	if (!isfinite(cap) || !isnormal(scale) || ggml_get_tensor(e->tensors, "output.scale"))
+		return misused("head",
+			"%s: its final_logit_softcapping or logit_scale is no F32 that can be used, or it has an output.scale",
+			model);
 	if (cap != 0)
 		return misused("head", "%s: its logits are soft-capped at %g, so that they are no product of the state",
 			model, cap);
-	if (!isnormal(scale) || ggml_get_tensor(e->tensors, "output.scale"))
-		return misused(
-			"head", "%s: it has an output.scale, or its logit_scale is no F32, 0 or not finite", model);
 	if (architectures[i].product == AS_IT_IS && scale != 1)
-		return misused("head", "%s: a model of '%s' has a logit scale of %g, and how it is used is not known here",
-			model, architecture, scale);
+		return misused("head",
+			"%s: a model of '%s' has a logit scale of %g, and how it is used is not known here", model,
+			architecture, scale);
 	e->scale = architectures[i].product == DIVIDED ? 1 / scale : scale;
 	return EXIT_DONE;
 }
@@ -181,8 +183,8 @@ static int find_mean(const struct embedding *e, const char *model, double *mean)
 
 		for (uint32_t i = 0; i < e->cols; i++) {
 			if (!isfinite(row[i]))
-				return misused("head", "%s: %s [%u, %u] is NaN or infinite", model, ggml_get_name(e->weight), j,
-					i);
+				return misused("head", "%s: %s [%u, %u] is NaN or infinite", model,
+					ggml_get_name(e->weight), j, i);
 			mean[i] += (double)row[i];
 		}
 		if (!isfinite(bias_of(e, j)))

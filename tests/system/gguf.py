@@ -17,6 +17,8 @@ def text(value):
 
 
 def entry(key, value):
+    if isinstance(value, tuple):  # a number of GGUF's type of unsigned 16 bits
+        return text(key) + struct.pack("<IH", 2, *value)
     if isinstance(value, bool):
         return text(key) + struct.pack("<I?", 7, value)
     if isinstance(value, int):
@@ -30,22 +32,27 @@ def entry(key, value):
     return text(key) + struct.pack("<I", 8) + text(value)
 
 
-def write(path, entries, tensors):
-    """tensors: name -> dimensions, first the contiguous one; fp32."""
+def save(path, entries, tensors):
+    """tensors: name -> (dimensions, first the contiguous one; type; bytes)."""
+    align = entries.get("general.alignment", 32)
     head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(entries))
     head += b"".join(entry(k, v) for k, v in entries.items())
     offset = 0
-    for name, dims in tensors.items():
+    for name, (dims, kind, data) in tensors.items():
         head += text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims)
-        head += struct.pack("<IQ", 0, offset)
-        offset += values(dims) * 4 + (-values(dims) * 4) % 32
-    head += bytes((-len(head)) % 32)
-    chunk = struct.pack("<1024f", *[random.uniform(-0.1, 0.1) for _ in range(1024)])
+        head += struct.pack("<IQ", kind, offset)
+        offset += len(data) + -len(data) % align
     with open(path, "wb") as out:
-        out.write(head)
-        for dims in tensors.values():
-            size = values(dims) * 4
-            out.write((chunk * (size // len(chunk) + 1))[:size] + bytes((-size) % 32))
+        out.write(head + bytes(-len(head) % align))
+        for _, _, data in tensors.values():
+            out.write(data + bytes(-len(data) % align))
+
+
+def write(path, entries, tensors):
+    """tensors: name -> dimensions; random fp32."""
+    chunk = struct.pack("<1024f", *[random.uniform(-0.1, 0.1) for _ in range(1024)])
+    save(path, entries, {name: (dims, 0, (chunk * (values(dims) * 4 // len(chunk) + 1))[:values(dims) * 4])
+                         for name, dims in tensors.items()})
 
 
 def values(dims):
