@@ -278,9 +278,13 @@ static void print_reason(const struct run_args *args, const struct veto_verdict 
 		printf("    candidate %u forked from %u at token %u\n", v->candidate, v->from, v->tokens);
 		return;
 	}
-	printf("    candidate %u %s at token %u by %s: %s%s %.4f, threshold %.4f\n", v->candidate,
+	printf("    candidate %u %s at token %u by %s: %s%s %.4f, ", v->candidate,
 		v->is_shadow ? "in shadow rejected" : "rejected", v->tokens, args->rule[v->rule].policy->name,
-		field->sign < 0 ? "-" : "", field->name, (double)v->score / 0x1p20, (double)v->threshold / 0x1p20);
+		field->sign < 0 ? "-" : "", field->name, (double)v->score / 0x1p20);
+	if (v->score <= v->threshold)
+		printf("threshold %.4f\n", (double)v->threshold / 0x1p20);
+	else
+		printf("and finished candidates took the places, down to %.4f\n", (double)v->threshold / 0x1p20);
 }
 
 static void print_reasons(const struct run_args *args, const struct run_outcome *outcome)

@@ -41,6 +41,8 @@ def layer(i, rows, cols, kind):
 
 seeds = {"one": head("sigmoid", "last", layer(0, 1, 4, "I16")), "two": head("softmax:1", "min", layer(0, 4, 6, "I16") + layer(1, 2, 4, "I16")),
     "narrow": head("softmax:1+2", "mean", layer(0, 4, 8, "I8")),
+    "published": head("sigmoid", "mean", [("v_head.summary.bias", "BF16", [1], bytes(2)),
+        ("v_head.summary.weight", "F32", [1, 4], bytes(16))]),
     "table": head("self-certainty", "mean", [("table.c", "I32", [2], bytes(8)), ("table.f", "I16", [2], bytes(4)),
         ("table.hi", "I16", [2, 3], bytes(range(12))), ("table.lo", "U8", [2, 3], bytes(range(6)))])}
 for name, data in seeds.items():

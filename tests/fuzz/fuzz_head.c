@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever bytes a head file holds, reading it stays inside them; one whose checksum is made right scores a state. */
 #include "head.h"
+#include "head_make.h"
 #include "safetensors.h"
 #include "sha256.h"
 
@@ -11,15 +12,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile unsigned char last_sum; /* so that nothing is left out */
 
-/* Read every value of every tensor. */
+/* Look for every published head, and read every value of every tensor. */
 static void read_tensors(const uint8_t *file, size_t size)
 {
+	struct head_source source[VETO_HEAD_LAYERS_MAX];
+	const struct head_shape *found;
 	struct safetensors st;
 	char why[VETO_WHY_MAX];
 	unsigned char sum = 0;
 
 	if (safetensors_parse(file, size, "file", &st, why))
 		return;
+	for (const struct head_shape *shape = head_shapes; shape->name; shape++)
+		head_shape_find(shape->name, &st, &found, source, why);
 	for (uint32_t i = 0; i < st.tensors; i++)
 		for (uint64_t j = 0; j < st.tensor[i].bytes; j++)
 			sum ^= ((const unsigned char *)st.tensor[i].data)[j];
