@@ -30,10 +30,16 @@ bool read_json_option(const char *command, const char *help, int argc, char **ar
 int read_count(const char *command, const char *option, const char *text, int64_t low, int64_t high, int64_t *out);
 /* A decimal between low and high. */
 int read_decimal(const char *command, const char *option, const char *text, double low, double high, double *out);
+/* Whether a text names a policy, and not a file. */
+bool is_policy(const char *text);
+/* A rule from an option's text, or from the JSON file that it names; EXIT_MISUSED, having said so, if it is none, or of
+ * the other role. */
+int read_rule(const char *command, const char *option, const char *text, bool selects, struct veto_rule *out);
 /* Close stdout; EXIT_FAILED, having said so, if something could not be written. */
 int close_stdout(const char *command, int status);
 
 int cmd_devices(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 int cmd_head(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_policies(int argc, char **argv);

@@ -14,6 +14,7 @@ static const struct command commands[] = {
 #ifdef VETO_HAS_RUN
 	{"run", "generate candidates with llama.cpp, stop the doomed ones, choose an answer", cmd_run},
 #endif
+	{"evaluate", "play recorded candidates through policies, as if they were live", cmd_evaluate},
 	{"devices", "list the devices that can score", cmd_devices},
 	{"head", "make what scores hidden states", cmd_head},
 	{"inspect", "print what an image for a card, or a head file, holds", cmd_inspect},

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JSON_MAX 65536
-
 static const char help[] =
 	"Usage: veto run -m MODEL.gguf (-p TEXT | --prompts FILE) [OPTION]...\n\n"
 	"Generates candidates with llama.cpp, scores every token, rejects as the policies say, and selects an answer.\n\n"
@@ -83,57 +81,12 @@ static const struct option options[] = {
 	{0},
 };
 
-static bool is_policy(const char *text)
-{
-	const struct veto_policy *policy;
-	size_t length = strcspn(text, ":");
-
-	for (size_t i = 0; (policy = veto_policy_at(i)); i++)
-		if (strlen(policy->name) == length && strncmp(policy->name, text, length) == 0)
-			return true;
-	return false;
-}
-
-/* A rule from its text, or from the file that the text names. */
-static int read_rule(const char *text, struct veto_rule *out, char *why)
-{
-	char *json;
-	FILE *in;
-	size_t bytes;
-	int err;
-
-	in = is_policy(text) ? NULL : fopen(text, "re");
-	if (!in && !is_policy(text) && (strchr(text, '/') || strstr(text, ".json")))
-		return param_fail(-EINVAL, why, "can't open '%s': %s", text, strerror(errno));
-	if (!in)
-		return veto_rule_parse(text, out, why);
-	json = malloc(JSON_MAX);
-	bytes = json ? fread(json, 1, JSON_MAX, in) : 0;
-	fclose(in);
-	err = bytes < JSON_MAX ? veto_rule_parse_json(json, bytes, text, out, why)
-			       : param_fail(-EINVAL, why, "'%s' is longer than %d bytes", text, JSON_MAX - 1);
-	free(json);
-	return err;
-}
-
-static int add_rule(const char *option, const char *text, bool selects, struct veto_rule *out)
-{
-	char why[VETO_WHY_MAX];
-
-	if (read_rule(text, out, why))
-		return misused("run", "%s %s: %s", option, text, why);
-	if ((out->policy->role == VETO_SELECTS) != selects)
-		return misused("run", "%s %s: %s", option, text,
-			selects ? "this policy does not select; use --policy" : "this policy selects; use --select");
-	return 0;
-}
-
 static int add_policy(const char *text, struct run_args *args)
 {
 	if (args->rules == VETO_RULES_MAX - 1)
 		return misused("run", "more than %d policies", VETO_RULES_MAX - 1);
 	args->policy_text[args->rules] = text;
-	return add_rule("--policy", text, false, &args->rule[args->rules++]);
+	return read_rule("run", "--policy", text, false, &args->rule[args->rules++]);
 }
 
 /* A gate ranks by the reward where there is one, unless it is told what by, as a file tells. */
@@ -340,7 +293,7 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 	if (complete_beam(args))
 		return EXIT_MISUSED;
 	args->candidates = args->candidates ? args->candidates : 8;
-	if (add_rule("--select", select, true, &args->rule[args->rules++]))
+	if (read_rule("run", "--select", select, true, &args->rule[args->rules++]))
 		return EXIT_MISUSED;
 	return check(args);
 }

@@ -41,6 +41,7 @@ allow host/json.[ch] -- veto.h json.h param.h policy.h
 allow host/map.[ch] -- map.h param.h
 allow host/sha256.[ch] -- sha256.h
 allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
+allow host/trace.[ch] -- veto.h trace.h hash.h param.h
 allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h param.h
 allow host/head_make.[ch] -- head.h head_make.h sha256.h param.h
@@ -68,7 +69,7 @@ allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
-	score_print.h xclbin.h backbone.h head.h head_make.h map.h
+	score_print.h xclbin.h backbone.h head.h head_make.h map.h recorded.h trace.h
 
 # Foreign headers, each in one place.
 only() {
@@ -77,7 +78,7 @@ only() {
 	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c
+only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c host/trace.c
 only 'openssl/evp.h' host/sha256.c
 only 'llama.h' host/sources/llama_engine.h
 only 'ggml.h' host/cli/head_sch.c

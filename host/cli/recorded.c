@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plays recorded candidates: a session, and what a source would do. */
+#include "recorded.h"
+#include "param.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct player {
+	const struct trace *trace;
+	const struct trace_question *question;
+	struct veto_session *session;
+	uint32_t *at; /* [candidates] tokens that were given */
+	bool *is_writing; /* [candidates] */
+	uint32_t writing; /* of them */
+	struct played *out;
+};
+
+static int push(struct player *p, const struct veto_event *event) { return veto_session_push(p->session, event); }
+
+static int close_candidate(struct player *p, uint32_t i)
+{
+	const struct veto_event event = {
+		.kind = VETO_CLOSE, .candidate = i, .answer = p->question->candidate[i].answer};
+
+	p->is_writing[i] = false;
+	p->writing--;
+	return push(p, &event);
+}
+
+static int open_waiting(struct player *p)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < p->trace->candidates && p->writing < p->trace->cohort && !err; i++) {
+		const struct veto_event event = {.kind = VETO_OPEN, .candidate = i};
+
+		if (!veto_session_may_start(p->session, i))
+			continue;
+		p->is_writing[i] = true;
+		p->writing++;
+		err = push(p, &event);
+		if (!err && p->question->candidate[i].tokens == 0)
+			err = close_candidate(p, i);
+	}
+	return err;
+}
+
+static int write_tokens(struct player *p)
+{
+	bool is_any = false;
+	int err = 0;
+
+	for (uint32_t i = 0; i < p->trace->candidates && !err; i++) {
+		const struct trace_candidate *c = &p->question->candidate[i];
+		struct veto_event event = {.kind = VETO_TOKEN, .candidate = i};
+
+		if (!p->is_writing[i])
+			continue;
+		event.ends_step = c->ends_step[p->at[i]];
+		trace_score(c, p->at[i]++, &event.score);
+		err = push(p, &event);
+		p->out->tokens++;
+		is_any = true;
+		if (!err && p->at[i] == c->tokens)
+			err = close_candidate(p, i);
+	}
+	p->out->rounds += is_any;
+	return err;
+}
+
+static void obey(struct player *p)
+{
+	struct veto_verdict v;
+
+	while (veto_session_next(p->session, &v)) {
+		const struct trace_candidate *c = &p->question->candidate[v.candidate];
+
+		if (v.is_shadow)
+			continue;
+		p->out->right_rejected += v.kind == VETO_REJECT && c->is_right;
+		if (p->is_writing[v.candidate]) {
+			p->is_writing[v.candidate] = false;
+			p->writing--;
+		}
+	}
+}
+
+static void choose(struct player *p, uint32_t selector)
+{
+	struct veto_choice choice;
+
+	for (uint32_t i = 0; i < p->trace->candidates; i++)
+		p->out->right += p->question->candidate[i].is_right;
+	p->out->has_choice = veto_session_select(p->session, selector, &choice) == 0;
+	for (uint32_t i = 0; p->out->has_choice && i < p->trace->candidates; i++) {
+		const struct trace_candidate *c = &p->question->candidate[i];
+
+		p->out->is_right |= c->answer == choice.answer && c->is_right;
+	}
+}
+
+static int play_rounds(struct player *p)
+{
+	int err = 0;
+
+	while (!err) {
+		err = open_waiting(p);
+		if (err || p->writing == 0)
+			break;
+		err = write_tokens(p);
+		veto_session_round(p->session);
+		obey(p);
+	}
+	return err;
+}
+
+int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
+	uint32_t rules, struct played *out, char *why)
+{
+	struct player p = {.trace = trace,
+		.question = question,
+		.at = calloc(trace->candidates, sizeof(*p.at)),
+		.is_writing = calloc(trace->candidates, sizeof(*p.is_writing)),
+		.out = out};
+	int err = -ENOMEM;
+
+	*out = (struct played){0};
+	if (p.at && p.is_writing)
+		err = veto_session_new(
+			rule, rules, trace->candidates, trace->cohort, trace->max_tokens, &p.session, why);
+	else
+		param_say(why, "out of memory");
+	if (!err) {
+		err = play_rounds(&p);
+		if (err)
+			param_say(why, "%s: the session refused an event: %s", question->id, strerror(-err));
+		else
+			choose(&p, rules - 1);
+		veto_session_free(p.session);
+	}
+	free(p.is_writing);
+	free(p.at);
+	return err;
+}
+
+static int check_field(const struct trace *trace, const struct veto_rule *rule, size_t i, char *why)
+{
+	const enum veto_field field = (enum veto_field)rule->values.value[i][0];
+
+	if (rule->policy->param[i].type != VETO_PARAM_FIELD || trace->fields >> field & 1)
+		return 0;
+	return param_fail(-EINVAL, why, "%s: %s=%s: the recording has no such score of every candidate",
+		rule->policy->name, rule->policy->param[i].name, veto_fields[field].name);
+}
+
+int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
+{
+	struct veto_session *session;
+	int err = 0;
+
+	for (uint32_t r = 0; r < rules && !err; r++) {
+		if (strcmp(rule[r].policy->name, "partial-reward") == 0)
+			return param_fail(-EINVAL, why, "partial-reward: beams fork, and recorded candidates can't");
+		for (size_t i = 0; rule[r].policy->param[i].name && !err; i++)
+			err = check_field(trace, &rule[r], i, why);
+	}
+	if (!err)
+		err = veto_session_new(rule, rules, trace->candidates, trace->cohort, trace->max_tokens, &session, why);
+	if (!err)
+		veto_session_free(session);
+	return err;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads traces, a line at a time. */
+#include "trace.h"
+#include "hash.h"
+#include "param.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NATS_MAX 0x1p19 /* of a score, either way */
+
+/* The lists of a candidate's scores. */
+static const struct {
+	const char *key;
+	enum veto_field field;
+} lists[] = {{"self_certainty", VETO_SELF_CERTAINTY}, {"entropy", VETO_ENTROPY}, {"logp", VETO_TOKEN_LOGP},
+	{"top1_logp", VETO_TOP1_LOGP}, {"topk_confidence", VETO_TOPK_CONFIDENCE}, {"margin", VETO_MARGIN}};
+#define LISTS (sizeof(lists) / sizeof(*lists))
+
+struct reading {
+	struct trace trace;
+	cJSON *texts; /* of the questions, by id; NULL: none */
+	uint32_t room; /* questions */
+	uint32_t last; /* the question of the line before */
+};
+
+static int read_count(const cJSON *line, const char *key, uint32_t low, uint32_t high, uint32_t *out, char *why)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
+
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high) ||
+		item->valuedouble != (uint32_t)item->valuedouble)
+		return param_fail(-EINVAL, why, "\"%s\" is missing, or no whole number from %u to %u", key, low, high);
+	*out = (uint32_t)item->valuedouble;
+	return 0;
+}
+
+static int read_flag(const cJSON *line, const char *key, bool *out, char *why)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
+
+	if (!cJSON_IsBool(item))
+		return param_fail(-EINVAL, why, "\"%s\" is missing, or neither true nor false", key);
+	*out = cJSON_IsTrue(item);
+	return 0;
+}
+
+static int read_header(cJSON *line, struct reading *r, char *why)
+{
+	const cJSON *policy = cJSON_GetObjectItemCaseSensitive(line, "policy");
+	struct trace *t = &r->trace;
+	uint32_t version;
+	int err = read_count(line, "trace", 1, 1, &version, why);
+
+	if (!err)
+		err = read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
+	if (!err)
+		err = read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
+	if (!err)
+		err = read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
+	if (!err && (!cJSON_IsString(policy) || strcmp(policy->valuestring, "none") != 0))
+		err = param_fail(-EINVAL, why,
+			"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with "
+			"'none' can be played",
+			cJSON_IsString(policy) ? policy->valuestring : "?");
+	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
+	return err;
+}
+
+/* A number, null, or [low, high], in nats. */
+static int read_value(const cJSON *item, struct veto_interval *out)
+{
+	const cJSON *ends[2] = {item, item};
+
+	if (cJSON_IsNull(item)) {
+		*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
+		return 0;
+	}
+	if (cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2) {
+		ends[0] = cJSON_GetArrayItem(item, 0);
+		ends[1] = cJSON_GetArrayItem(item, 1);
+	}
+	for (int i = 0; i < 2; i++)
+		if (!cJSON_IsNumber(ends[i]) || !(fabs(ends[i]->valuedouble) <= NATS_MAX))
+			return -EINVAL;
+	*out = (struct veto_interval){llrint(ends[0]->valuedouble * 0x1p20), llrint(ends[1]->valuedouble * 0x1p20)};
+	return out->low <= out->high ? 0 : -EINVAL;
+}
+
+static int read_list(const cJSON *list, const char *key, struct trace_candidate *c, enum veto_field field, char *why)
+{
+	const uint32_t values = cJSON_IsArray(list) ? (uint32_t)cJSON_GetArraySize(list) : 0;
+	const cJSON *item;
+	uint32_t i = 0;
+
+	if (!cJSON_IsArray(list) || values != c->tokens)
+		return param_fail(-EINVAL, why, "\"%s\" has %u values, and \"tokens\" has %u", key, values, c->tokens);
+	c->field[field] = malloc((c->tokens + 1) * sizeof(*c->field[field]));
+	if (!c->field[field])
+		return param_fail(-ENOMEM, why, "out of memory");
+	cJSON_ArrayForEach(item, list)
+	{
+		if (read_value(item, &c->field[field][i]))
+			return param_fail(-EINVAL, why,
+				"\"%s\" [%u] is no number of nats, null, or pair of such numbers that rise", key, i);
+		i++;
+	}
+	return 0;
+}
+
+/* Where steps end: at the positions that are listed, and at the last token. */
+static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
+{
+	const cJSON *step;
+
+	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
+	if (!c->ends_step)
+		return param_fail(-ENOMEM, why, "out of memory");
+	cJSON_ArrayForEach(step, steps)
+	{
+		const cJSON *position = cJSON_GetArrayItem(step, 0);
+
+		if (!cJSON_IsNumber(position) || !(position->valuedouble >= 0 && position->valuedouble < c->tokens) ||
+			!cJSON_IsBool(cJSON_GetArrayItem(step, 1)))
+			return param_fail(
+				-EINVAL, why, "\"steps\" is no list of [position below %u, true or false]", c->tokens);
+		c->ends_step[(uint32_t)position->valuedouble] = true;
+	}
+	if (c->tokens > 0)
+		c->ends_step[c->tokens - 1] = true;
+	return 0;
+}
+
+static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
+{
+	const cJSON *answer = cJSON_GetObjectItemCaseSensitive(line, "answer");
+	const cJSON *right = cJSON_GetObjectItemCaseSensitive(line, "correct");
+	int err = read_flag(line, "finished", &c->is_finished, why);
+
+	if (err)
+		return err;
+	if (answer && !cJSON_IsNull(answer) && !cJSON_IsString(answer))
+		return param_fail(-EINVAL, why, "\"answer\" is neither text nor null");
+	if (c->is_finished && cJSON_IsString(answer) && *answer->valuestring) {
+		c->answer = hash_bytes(HASH_START, answer->valuestring, strlen(answer->valuestring));
+		c->answer += c->answer == 0;
+	}
+	c->is_labelled = right && !cJSON_IsNull(right);
+	err = c->is_labelled ? read_flag(line, "correct", &c->is_right, why) : 0;
+	c->is_right &= c->is_finished;
+	return err;
+}
+
+static int read_tokens(const cJSON *line, const struct trace *t, struct trace_candidate *c, char *why)
+{
+	const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(line, "tokens");
+	int err = 0;
+
+	if (!cJSON_IsArray(tokens))
+		return param_fail(-EINVAL, why, "\"tokens\" is no list");
+	c->tokens = (uint32_t)cJSON_GetArraySize(tokens);
+	if (c->tokens > t->max_tokens)
+		return param_fail(
+			-EINVAL, why, "there are %u tokens, and \"max_tokens\" is %u", c->tokens, t->max_tokens);
+	for (size_t i = 0; i < LISTS && !err; i++) {
+		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, lists[i].key);
+
+		if (list)
+			err = read_list(list, lists[i].key, c, lists[i].field, why);
+	}
+	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
+}
+
+/* The question of that id, made if it is new; NULL: out of memory. */
+static struct trace_question *find_question(struct reading *r, const char *id)
+{
+	struct trace *t = &r->trace;
+	const cJSON *text = cJSON_GetObjectItemCaseSensitive(r->texts, id);
+	const char *hashed = cJSON_IsString(text) ? text->valuestring : id;
+	struct trace_question *q;
+
+	if (r->last < t->questions && strcmp(t->question[r->last].id, id) == 0)
+		return &t->question[r->last];
+	for (r->last = 0; r->last < t->questions; r->last++)
+		if (strcmp(t->question[r->last].id, id) == 0)
+			return &t->question[r->last];
+	if (t->questions == r->room) {
+		q = realloc(t->question, (2 * (size_t)r->room + 64) * sizeof(*q));
+		if (!q)
+			return NULL;
+		t->question = q;
+		r->room = 2 * r->room + 64;
+	}
+	q = &t->question[t->questions];
+	*q = (struct trace_question){.id = strdup(id), .text = hash_bytes(HASH_START, hashed, strlen(hashed))};
+	q->candidate = calloc(t->candidates, sizeof(*q->candidate));
+	t->questions += 1;
+	return q->id && q->candidate ? q : NULL;
+}
+
+static int read_candidate(const cJSON *line, struct reading *r, char *why)
+{
+	const cJSON *id = cJSON_GetObjectItemCaseSensitive(line, "prompt");
+	struct trace_question *q;
+	struct trace_candidate *c;
+	uint32_t index;
+	int err;
+
+	if (!cJSON_IsString(id))
+		return param_fail(-EINVAL, why, "\"prompt\" is missing, or no text");
+	err = read_count(line, "candidate", 0, r->trace.candidates - 1, &index, why);
+	if (err)
+		return err;
+	q = find_question(r, id->valuestring);
+	if (!q)
+		return param_fail(-ENOMEM, why, "out of memory");
+	c = &q->candidate[index];
+	if (c->is_there)
+		return param_fail(-EINVAL, why, "candidate %u of '%s' stands there twice", index, q->id);
+	c->is_there = true;
+	err = read_tokens(line, &r->trace, c, why);
+	return err ? err : read_end(line, c, why);
+}
+
+static int read_line(const char *text, size_t bytes, bool is_first, struct reading *r, char *why)
+{
+	cJSON *line = cJSON_ParseWithLength(text, bytes);
+	int err;
+
+	if (!cJSON_IsObject(line))
+		err = param_fail(-EINVAL, why, "no JSON object");
+	else
+		err = is_first ? read_header(line, r, why) : read_candidate(line, r, why);
+	cJSON_Delete(line);
+	return err;
+}
+
+/* That nobody is missing, and which scores everybody has. */
+static int check_whole(struct trace *t, const char *path, char *why)
+{
+	t->fields = (1u << VETO_FIELDS) - 1;
+	if (t->questions == 0)
+		return param_fail(-EINVAL, why, "%s: there is no candidate in it", path);
+	for (uint32_t i = 0; i < t->questions; i++)
+		for (uint32_t j = 0; j < t->candidates; j++) {
+			const struct trace_candidate *c = &t->question[i].candidate[j];
+
+			if (!c->is_there)
+				return param_fail(-EINVAL, why, "%s: '%s' lacks candidate %u of %u", path,
+					t->question[i].id, j, t->candidates);
+			for (int f = 0; f < VETO_FIELDS; f++)
+				if (!c->field[f])
+					t->fields &= ~(1ull << f);
+		}
+	return 0;
+}
+
+int trace_read(const char *path, struct trace *out, char *why)
+{
+	struct reading r = {.texts = NULL};
+	char *text = NULL, what[VETO_WHY_MAX];
+	FILE *in = fopen(path, "re");
+	size_t size = 0, line = 0;
+	ssize_t bytes;
+	int err = 0;
+
+	if (!in)
+		return param_fail(-errno, why, "can't open '%s': %s", path, strerror(errno));
+	while (!err && (bytes = getline(&text, &size, in)) > 0) {
+		err = read_line(text, (size_t)bytes, line == 0, &r, what);
+		line++;
+		if (err)
+			param_say(why, "%s:%zu: %s", path, line, what);
+	}
+	if (!err && ferror(in))
+		err = param_fail(-EIO, why, "can't read '%s': %s", path, strerror(errno));
+	free(text);
+	fclose(in);
+	cJSON_Delete(r.texts);
+	if (!err)
+		err = check_whole(&r.trace, path, why);
+	if (err) {
+		trace_free(&r.trace);
+		return err;
+	}
+	*out = r.trace;
+	return 0;
+}
+
+void trace_free(struct trace *t)
+{
+	for (uint32_t i = 0; i < t->questions; i++) {
+		for (uint32_t j = 0; t->question[i].candidate && j < t->candidates; j++) {
+			for (int f = 0; f < VETO_FIELDS; f++)
+				free(t->question[i].candidate[j].field[f]);
+			free(t->question[i].candidate[j].ends_step);
+		}
+		free(t->question[i].candidate);
+		free(t->question[i].id);
+	}
+	free(t->question);
+	*t = (struct trace){0};
+}
+
+void trace_score(const struct trace_candidate *c, uint32_t token, struct veto_score *out)
+{
+	out->has = 0;
+	out->flags = 0;
+	for (int f = 0; f < VETO_FIELDS; f++)
+		if (c->field[f] && c->field[f][token].low != TRACE_UNKNOWN) {
+			out->has |= 1u << f;
+			out->field[f] = c->field[f][token];
+		}
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# veto evaluate: recorded candidates through policies, against a script that works it out anew; and what it refuses.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+trace=$SOURCE/tests/traces/chain-sums.jsonl
+evaluate() { "$VETO" evaluate "$@" "$trace"; }
+policies=()
+for policy in floor:score=token_logp,window=8,threshold=-0.2 floor:score=entropy,window=16,threshold=-0.3,min_survivors=0 \
+	floor:score=top1_logp,window=1,threshold=-0.5 floor:score=margin,window=3,threshold=2.5 floor:score=topk_confidence,window=5,threshold=9 \
+	gate:score=token_logp,rungs=16+32,keep=0.5 gate:rungs=48,keep=0.3,min_survivors=3 gate:score=margin,rungs=70 gate:score=entropy,rungs=200; do
+	policies+=(--policy "$policy")
+done
+cases=$((cases + 1))
+evaluate --json "${policies[@]}" >"$work/lines" || complain "evaluate failed"
+[ "$(wc -l <"$work/lines")" = 10 ] || complain "$(wc -l <"$work/lines") lines for 9 policies"
+python3 "$SOURCE/tests/system/evaluate.py" "$trace" <"$work/lines" >"$work/log" 2>&1 || complain "$(cat "$work/log")"
+evaluate --json "${policies[@]}" | cmp -s - "$work/lines" || complain "the same command gives other lines"
+
+# Selectors are combined with policies, rules are joined, and what stops rejects nobody.
+evaluate --json --select majority --select weighted --policy consensus --policy "consensus + gate:rungs=32" >"$work/lines" || complain "selectors failed"
+cases=$((cases + 1))
+python3 - "$work/lines" <<'PY' || complain "selectors: $(cat "$work/lines")"
+import json, sys
+none, none_w, stop, stop_w, both, both_w = [json.loads(line) for line in open(sys.argv[1])]
+assert [none["select"], none_w["select"]] == ["majority", "weighted"]
+assert none["saved"] == none_w["saved"] == 0 and none["accuracy"] == none["accuracy_full"]
+assert stop["right_rejected"] == 0 and 0 < stop["saved"] < both["saved"] and both["right_rejected"] > 0
+assert both["policy"].startswith("consensus:") and " + gate:" in both["policy"]
+PY
+expect "risk_candidate\":0.000000" evaluate --json
+expect "window-floor:warmup=3,window=16, majority" evaluate --policy window-floor:warmup=3,window=16
+expect "0 of 44 right candidates" evaluate --policy gate:rungs=8,shadow=1
+
+# Parts: every question is in one of them, by shares or by a file.
+questions() { evaluate --json "$@" | sed -n '1s/.*"questions":\([0-9]*\).*/\1/p'; }
+for split in 1,1,1 0.2,0.5,0.3 0,0,1; do
+	cases=$((cases + 1))
+	sum=0
+	for part in fit calibrate test; do sum=$((sum + $(questions --split $split --part $part))); done
+	[ "$sum" = 8 ] || complain "--split $split: $sum questions in its parts"
+done
+[ "$(questions --split 0,0,1 --part test)" = 8 ] || complain "--split 0,0,1: not all are for the test"
+echo '{"chain-0-4": "test", "chain-1-5": "fit", "chain-3-4": "test", "elsewhere": "fit"}' >"$work/split.json"
+[ "$(questions --split "$work/split.json" --part test)" = 2 ] || complain "a split's file: $(questions --split "$work/split.json" --part test)"
+refuse 2 "--part needs --split" evaluate --part test
+refuse 2 "--part 'tests': expected fit, calibrate or test" evaluate --split 1,1,1 --part tests
+refuse 2 "--split '1,1': neither three shares, such as 0.3,0.4,0.3, nor a file" evaluate --split 1,1
+refuse 2 "--split '0,0,0': all shares are 0" evaluate --split 0,0,0
+refuse 2 "a share is no number from 0 on" evaluate --split 1,-1,1
+echo '{"chain-0-4": "train"}' >"$work/split.json"
+refuse 2 "'train' is not fit, calibrate or test" evaluate --split "$work/split.json"
+
+# What can't be played, or is no trace.
+refuse 2 "a TRACE is needed" "$VETO" evaluate
+refuse 2 "can't open '/nowhere.jsonl'" "$VETO" evaluate /nowhere.jsonl
+refuse 2 "partial-reward: beams fork, and recorded candidates can't" evaluate --policy partial-reward
+refuse 2 "score=reward: the recording has no such score of every candidate" evaluate --policy gate:score=reward
+refuse 2 "this policy selects; use --select" evaluate --policy majority
+refuse 2 "unknown policy 'gates'" evaluate --policy gates
+python3 - "$trace" "$work" <<'PY'
+import json, sys
+head, *lines = [json.loads(line) for line in open(sys.argv[1])]
+first = lines[0]
+def write(name, *objects):
+    open(f"{sys.argv[2]}/{name}.jsonl", "w").write("".join(o if isinstance(o, str) else json.dumps(o) + "\n" for o in objects))
+def spoil(name, **members):
+    write(name, head, first | members, *lines[1:])
+write("header", first)
+write("policy", head | {"policy": "gate:keep=0.5"}, *lines)
+write("cohort", head | {"cohort": 9}, *lines)
+write("empty", head)
+write("nothing")
+write("torn", head, *lines[:-1], json.dumps(lines[-1])[:1000])
+write("missing", head, *lines[1:])
+write("twice", head, first, *lines)
+write("short", head | {"max_tokens": 60}, *lines)
+write("unlabelled", head, {k: v for k, v in first.items() if k != "correct"}, *lines[1:])
+spoil("lengths", logp=first["logp"][:-1])
+spoil("value", entropy=["high", *first["entropy"][1:]])
+spoil("far", margin=[1e9, *first["margin"][1:]])
+spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
+spoil("index", candidate=8)
+spoil("finished", finished="yes")
+spoil("steps", steps=[[len(first["tokens"]), True]])
+spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
+PY
+spoilt() { refuse 2 "$work/$1.jsonl$2" "$VETO" evaluate "$work/$1.jsonl"; }
+spoilt header ":1: \"trace\" is missing"
+spoilt policy ":1: it was recorded with the policy 'gate:keep=0.5'"
+spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"
+spoilt empty ": there is no candidate in it"
+spoilt nothing ": there is no candidate in it"
+spoilt torn ":65: no JSON object"
+spoilt missing ": 'chain-0-4' lacks candidate 0 of 8"
+spoilt twice ":3: candidate 0 of 'chain-0-4' stands there twice"
+spoilt short ":2: there are 76 tokens, and \"max_tokens\" is 60"
+spoilt lengths ":2: \"logp\" has 75 values, and \"tokens\" has 76"
+spoilt value ":2: \"entropy\" [0] is no number of nats"
+spoilt far ":2: \"margin\" [0] is no number of nats"
+spoilt interval ":2: \"entropy\" [0] is no number of nats, null, or pair of such numbers that rise"
+spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
+spoilt finished ":2: \"finished\" is missing, or neither true nor false"
+spoilt steps ":2: \"steps\" is no list of [position below 76, true or false]"
+expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
+expect '"questions":8,"unlabelled":0,' "$VETO" evaluate --json --policy floor:score=entropy,threshold=-1 "$work/unknown.jsonl"
+finish
