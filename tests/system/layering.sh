@@ -41,6 +41,7 @@ allow host/json.[ch] -- veto.h json.h param.h policy.h
 allow host/map.[ch] -- map.h param.h
 allow host/sha256.[ch] -- sha256.h
 allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
+allow host/calibration.[ch] -- calibration.h
 allow host/trace.[ch] -- veto.h trace.h hash.h param.h
 allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h param.h
