@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plays recorded questions and sums up. */
+#include "evaluation.h"
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESAMPLES 2000 /* of the bootstrap over questions */
+#define TAIL 0.025 /* of an interval of 95 %, each way */
+
+/* The rules of a policy, "none" or joined by RULES_JOINED, and the selector. */
+static int read_setting(const char *command, const char *policy, const char *select, struct setting *out)
+{
+	char *texts = strdup(policy), *text = texts;
+	int status = texts ? EXIT_DONE : failed(command, "out of memory");
+
+	*out = (struct setting){.policy = policy, .select = select};
+	while (!status && text && strcmp(policy, "none") != 0) {
+		char *end = strstr(text, RULES_JOINED);
+
+		if (end)
+			*end = 0;
+		if (out->rules == VETO_RULES_MAX - 1)
+			status = misused(command, "--policy %s: more than %d rules", policy, VETO_RULES_MAX - 1);
+		else
+			status = read_rule(command, "--policy", text, false, &out->rule[out->rules++]);
+		text = end ? end + strlen(RULES_JOINED) : NULL;
+	}
+	free(texts);
+	return status ? status : read_rule(command, "--select", select, true, &out->rule[out->rules++]);
+}
+
+int setting_read(
+	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out)
+{
+	char why[VETO_WHY_MAX];
+	int status = read_setting(command, policy, select, out);
+
+	if (!status && recorded_check(trace, out->rule, out->rules, why))
+		status = misused(command, "--policy %s, --select %s: %s", policy, select, why);
+	return status;
+}
+
+static void add_outcome(struct sums *s, const struct outcome *o)
+{
+	s->questions++;
+	s->full_tokens += o->full.tokens;
+	s->tokens += o->played.tokens;
+	s->rounds += o->played.rounds;
+	s->full_right += o->full.is_right;
+	s->is_right += o->played.is_right;
+	s->right += o->played.right;
+	s->right_rejected += o->played.right_rejected;
+	s->answerable += o->played.right > 0;
+	if (o->played.right > 0)
+		s->lost_shares += (double)o->played.right_rejected / o->played.right;
+	s->lost_answers += o->full.is_right && !o->played.is_right;
+}
+
+double ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
+const char *const risk_names[RISKS] = {"risk_candidate", "risk_pooled", "risk_answer"};
+
+double risk_of(const struct sums *s, enum risk risk)
+{
+	switch (risk) {
+	case RISK_CANDIDATE:
+		return ratio(s->lost_shares, (double)s->answerable);
+	case RISK_POOLED:
+		return ratio((double)s->right_rejected, (double)s->right);
+	default:
+		return ratio((double)s->lost_answers, (double)s->questions);
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Intervals by resampling questions; low and high: [RISKS]. */
+static int find_intervals(const struct outcome *o, uint32_t questions, uint64_t seed, double *low, double *high)
+{
+	double *drawn[RISKS];
+	const size_t tail = (size_t)(TAIL * RESAMPLES);
+	bool is_there = true;
+
+	for (int r = 0; r < RISKS; r++) {
+		drawn[r] = calloc(RESAMPLES, sizeof(**drawn));
+		is_there &= drawn[r] != NULL;
+	}
+	for (uint32_t i = 0; i < RESAMPLES && is_there; i++) {
+		struct sums s = {0};
+
+		for (uint32_t j = 0; j < questions; j++) {
+			/* Steele, Lea and Flood's splitmix64. */
+			uint64_t z = seed += 0x9e3779b97f4a7c15u;
+
+			z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+			z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+			add_outcome(&s, &o[(uint64_t)((unsigned __int128)(z ^ z >> 31) * questions >> 64)]);
+		}
+		for (int r = 0; r < RISKS; r++)
+			drawn[r][i] = risk_of(&s, (enum risk)r);
+	}
+	for (int r = 0; r < RISKS; r++) {
+		if (is_there) {
+			qsort(drawn[r], RESAMPLES, sizeof(**drawn), by_value);
+			low[r] = drawn[r][tail];
+			high[r] = drawn[r][RESAMPLES - 1 - tail];
+		}
+		free(drawn[r]);
+	}
+	return is_there ? 0 : -ENOMEM;
+}
+
+static bool is_labelled(const struct trace *trace, const struct trace_question *q)
+{
+	for (uint32_t i = 0; i < trace->candidates; i++)
+		if (!q->candidate[i].is_labelled)
+			return false;
+	return true;
+}
+
+int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
+	uint64_t seed, struct evaluation *out, char *why)
+{
+	struct evaluation e = {.outcome = calloc(trace->questions, sizeof(*e.outcome))};
+	int err = e.outcome ? 0 : param_fail(-ENOMEM, why, "out of memory");
+
+	for (uint32_t i = 0; i < trace->questions && !err; i++) {
+		const struct trace_question *q = &trace->question[i];
+		struct outcome *o = &e.outcome[e.sums.questions];
+
+		if (part && part[i] != wanted)
+			continue;
+		if (!is_labelled(trace, q)) {
+			e.unlabelled++;
+			continue;
+		}
+		err = recorded_play(trace, q, &setting->rule[setting->rules - 1], 1, &o->full, why);
+		if (!err)
+			err = recorded_play(trace, q, setting->rule, setting->rules, &o->played, why);
+		if (!err)
+			add_outcome(&e.sums, o);
+	}
+	if (!err && find_intervals(e.outcome, (uint32_t)e.sums.questions, seed, e.low, e.high))
+		err = param_fail(-ENOMEM, why, "out of memory");
+	if (err)
+		evaluation_free(&e);
+	else
+		*out = e;
+	return err;
+}
+
+void evaluation_free(struct evaluation *e)
+{
+	free(e->outcome);
+	e->outcome = NULL;
+}

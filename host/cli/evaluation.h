@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What policies cost and save on recorded questions. */
+#ifndef VETO_EVALUATION_H
+#define VETO_EVALUATION_H
+
+#include "recorded.h"
+#include "split.h"
+
+#define RULES_JOINED " + " /* between the rules of a policy */
+
+/* Rules that are played together, the selecting one behind them. */
+struct setting {
+	const char *policy, *select;
+	struct veto_rule rule[VETO_RULES_MAX];
+	uint32_t rules;
+};
+
+/* The rules of a policy, "none" or joined, and the selector; EXIT_MISUSED, having said so, if one is none, or can't be played
+ * with this recording. */
+int setting_read(
+	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out);
+
+/* What a question gave without the policy and with it. */
+struct outcome {
+	struct played full, played;
+};
+
+struct sums {
+	uint64_t questions, full_tokens, tokens, rounds, full_right, is_right, right, right_rejected, answerable;
+	double lost_shares; /* of right candidates, over the answerable questions */
+	uint64_t lost_answers; /* right without the policy, and not with it */
+};
+
+enum risk { RISK_CANDIDATE, RISK_POOLED, RISK_ANSWER, RISKS };
+extern const char *const risk_names[RISKS];
+
+double ratio(double a, double b); /* 0 of nothing */
+double risk_of(const struct sums *sums, enum risk risk);
+
+/* Outcomes of questions, their sums, and of each risk an interval of 95 % from a bootstrap over the questions. */
+struct evaluation {
+	struct outcome *outcome; /* [sums.questions] */
+	struct sums sums;
+	uint32_t unlabelled; /* questions that were left out */
+	double low[RISKS], high[RISKS];
+};
+
+/* Play the labelled questions of a part (part NULL: all).  -ENOMEM, or as recorded_play(). */
+int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
+	uint64_t seed, struct evaluation *out, char *why);
+void evaluation_free(struct evaluation *e);
+
+#endif
