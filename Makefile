@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo check bench hw-report fuzz tidy install clean
+.PHONY: build demo check calibration-proof bench hw-report fuzz tidy install clean
 
 setup := host/setup.sh
 # A user's own llama.cpp comes first; WITH_LLAMA=0 builds without.
@@ -41,6 +41,12 @@ hw-report:
 	$(call configure,bench)
 	cmake --build --preset bench --target hw_report
 	hls/rtl/report.sh build
+
+calibration-proof:
+	$(setup) packages check
+	cmake --preset dev
+	cmake --build --preset dev --target test_calibration
+	build/dev/bin/test_calibration 2000 400000
 
 fuzz:
 	$(setup) packages fuzz

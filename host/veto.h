@@ -284,7 +284,8 @@ struct veto_rule {
  *            quotes it */
 int veto_rule_parse(const char *text, struct veto_rule *out, char *why);
 
-/* Read a rule from JSON: {"policy": "name", "key": value or [values], ...}.  file names it in messages.
+/* Read a rule from JSON: {"policy": "name", "key": value or [values], ...}; members whose keys begin with "calibrated_" are
+ * left alone.  file names it in messages.
  *   -EINVAL  as above, or no JSON: `why` gives line and column */
 int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struct veto_rule *out, char *why);
 

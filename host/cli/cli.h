@@ -35,10 +35,16 @@ bool is_policy(const char *text);
 /* A rule from an option's text, or from the JSON file that it names; EXIT_MISUSED, having said so, if it is none, or of
  * the other role. */
 int read_rule(const char *command, const char *option, const char *text, bool selects, struct veto_rule *out);
+/* How rules are used.  What a policy file was calibrated for must be the same: EXIT_MISUSED, having said what is not. */
+struct usage {
+	uint32_t candidates, cohort, max_tokens;
+};
+int check_calibrated(const char *command, const char *text, const struct usage *usage);
 /* Close stdout; EXIT_FAILED, having said so, if something could not be written. */
 int close_stdout(const char *command, int status);
 
 int cmd_devices(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_head(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

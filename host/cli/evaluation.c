@@ -11,7 +11,8 @@
 #define TAIL 0.025 /* of an interval of 95 %, each way */
 
 /* The rules of a policy, "none" or joined by RULES_JOINED, and the selector. */
-static int read_setting(const char *command, const char *policy, const char *select, struct setting *out)
+static int read_setting(
+	const char *command, const char *policy, const char *select, const struct usage *usage, struct setting *out)
 {
 	char *texts = strdup(policy), *text = texts;
 	int status = texts ? EXIT_DONE : failed(command, "out of memory");
@@ -26,6 +27,8 @@ static int read_setting(const char *command, const char *policy, const char *sel
 			status = misused(command, "--policy %s: more than %d rules", policy, VETO_RULES_MAX - 1);
 		else
 			status = read_rule(command, "--policy", text, false, &out->rule[out->rules++]);
+		if (!status)
+			status = check_calibrated(command, text, usage);
 		text = end ? end + strlen(RULES_JOINED) : NULL;
 	}
 	free(texts);
@@ -36,7 +39,8 @@ int setting_read(
 	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out)
 {
 	char why[VETO_WHY_MAX];
-	int status = read_setting(command, policy, select, out);
+	const struct usage usage = {trace->candidates, trace->cohort, trace->max_tokens};
+	int status = read_setting(command, policy, select, &usage, out);
 
 	if (!status && recorded_check(trace, out->rule, out->rules, why))
 		status = misused(command, "--policy %s, --select %s: %s", policy, select, why);

@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{"run", "generate candidates with llama.cpp, stop the doomed ones, choose an answer", cmd_run},
 #endif
 	{"evaluate", "play recorded candidates through policies, as if they were live", cmd_evaluate},
+	{"calibrate", "choose a policy's free number with a stated risk, from recorded candidates", cmd_calibrate},
 	{"devices", "list the devices that can score", cmd_devices},
 	{"head", "make what scores hidden states", cmd_head},
 	{"inspect", "print what an image for a card, or a head file, holds", cmd_inspect},

@@ -251,6 +251,8 @@ static int read_option(int option, const char *text, struct run_args *args, cons
 
 static int check(const struct run_args *args)
 {
+	const struct usage usage = {args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens};
+
 	if (!args->model)
 		return misused("run", "-m MODEL.gguf is needed; see veto run --help");
 	if (!args->prompt == !args->prompts_path)
@@ -259,6 +261,9 @@ static int check(const struct run_args *args)
 		return misused("run", "-p: the prompt is empty");
 	if (args->cohort > args->candidates)
 		return misused("run", "--cohort %u is above the %u candidates of -n", args->cohort, args->candidates);
+	for (uint32_t i = 0; i + 1 < args->rules; i++)
+		if (check_calibrated("run", args->policy_text[i], &usage))
+			return EXIT_MISUSED;
 	return EXIT_DONE;
 }
 

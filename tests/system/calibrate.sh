@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# veto calibrate: a threshold with a stated risk from made questions, refused where they can't show it, and used.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+# Questions whose right candidates have high scores, and wrong ones low ones, but for some; of both kinds of length.
+python3 - "$work" <<'PY'
+import json, random, sys
+def trace(path, questions, labelled=True):
+    dice = random.Random(1)
+    with open(path, "w") as out:
+        print(json.dumps({"trace": 1, "candidates": 4, "cohort": 4, "max_tokens": 20, "policy": "none", "source": "exact"}), file=out)
+        for q in range(questions):
+            shift = dice.gauss(0, 0.3)
+            for c in range(4):
+                right = dice.random() < 0.6
+                logp = [min(0, round(dice.gauss(-1 if right else -2.2, 0.3) + shift, 7)) for _ in range(20)]
+                line = {"prompt": f"q{q}", "candidate": c, "finished": True, "answer": "1" if right else str(2 + c), "correct": right,
+                        "tokens": list(range(20)), "logp": logp, "entropy": [-x for x in logp]}
+                print(json.dumps(line if labelled else line | {"correct": None}), file=out)
+trace(sys.argv[1] + "/trace.jsonl", 300)
+trace(sys.argv[1] + "/few.jsonl", 40)
+PY
+trace=$work/trace.jsonl
+calibrate() { "$VETO" calibrate -o "$work/policy.json" "$@" "$trace"; }
+field() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" "$work/stdout"; }
+holds() {
+	cases=$((cases + 1))
+	python3 -c "import json, sys; d = json.loads(sys.stdin.readline()); sys.exit(not ($1))" <"$work/stdout" || complain "not $1: $(cat "$work/stdout")"
+}
+
+# A wide gap between right and wrong saves much at a small risk; less risk, or a weaker test, saves less.
+expect '"risk":"candidate"' calibrate --policy "floor:score=token_logp,window=8,threshold=?" --json
+holds 'd["saved"] > 0.1 and d["risk_candidate"] < 0.2 and d["p"] <= 0.1 and d["chosen"] == d["tested"] - 2 and d["units"] > 100'
+saved=$(field saved)
+"$VETO" evaluate --json --policy "$work/policy.json" --split 0.3,0.5,0.2 --part test "$trace" | tail -n 1 >"$work/again"
+[ "$(sed -n 's/.*"saved":\([^,]*\).*/\1/p' "$work/again")" = "$saved" ] || complain "the policy file saves otherwise: $(cat "$work/again")"
+less() {
+	local text=$1
+	shift
+	expect "$text" calibrate --policy "floor:score=token_logp,window=8,threshold=?" --json "$@"
+	holds "0 < d['saved'] <= $saved"
+}
+less '"alpha":0.05' --alpha 0.05
+less '"pvalue":"hb"' --pvalue hb
+less '"delta":0.01' --delta 0.01
+expect '"risk":"pooled"' calibrate --policy "floor:score=entropy,window=8,threshold=?" --risk pooled --json
+expect '"risk":"answer"' calibrate --policy "gate:score=token_logp,rungs=8,keep=?" --risk answer --json
+holds 'd["saved"] > 0.2 and d["risk_answer"] < 0.2'
+expect "risk candidate at most 0.1 with a chance of 0.9, by wsr over" calibrate --policy "floor:score=token_logp,rungs=4+12,threshold=?"
+python3 -c 'import json, sys; t = json.load(open(sys.argv[1]))["threshold"]; sys.exit(not (len(t) == 2 and t[0] != t[1]))' "$work/policy.json" ||
+	complain "two rungs: $(cat "$work/policy.json")"
+cp "$work/policy.json" "$work/first.json"
+calibrate --policy "floor:score=token_logp,rungs=4+12,threshold=?" >/dev/null
+cases=$((cases + 1))
+cmp -s "$work/policy.json" "$work/first.json" || complain "the same command gives another policy"
+
+# What the data can't show is not written.
+rm "$work/policy.json"
+refuse 1 "at alpha 0.02 and delta 0.1 at least 119 are needed" calibrate --policy "floor:score=token_logp,threshold=?" --alpha 0.02 --split 0.5,0.3,0.2
+refuse 1 "that stops anything is certified: gate:score=token_logp,rungs=4,keep=0.7" calibrate --policy "gate:score=token_logp,rungs=4,keep=?" --alpha 0.05
+trace=$work/few.jsonl
+refuse 1 "questions that count, and at alpha 0.1 and delta 0.1 at least 25 are needed" calibrate --policy "floor:score=token_logp,threshold=?"
+trace=$work/trace.jsonl
+[ ! -e "$work/policy.json" ] || complain "a policy was written"
+
+# Used otherwise than it was calibrated for.
+sed 's/"calibrated_candidates": 4/"calibrated_candidates": 5/' "$work/first.json" >"$work/other.json"
+refuse 2 "it was calibrated for 5 candidates, and there are 4" "$VETO" evaluate --policy "$work/other.json" "$trace"
+refuse 2 "it was calibrated for 4 candidates, and there are 8" "$VETO" evaluate --policy "$work/first.json" "$SOURCE/tests/traces/chain-sums.jsonl"
+sed 's/"calibrated_max_tokens": 20/"calibrated_max_tokens": 21/' "$work/first.json" >"$work/other.json"
+refuse 2 "it was calibrated for 21 tokens at most, and there are 20" "$VETO" evaluate --policy "$work/other.json" "$trace"
+
+for bad in floor:threshold=1 "floor:threshold=? + consensus" "floor:threshold=?,window=?"; do
+	refuse 2 "expected one rule with one free number" calibrate --policy "$bad"
+done
+refuse 2 "what can be free is threshold of floor, and keep" calibrate --policy "floor:window=?,threshold=1"
+refuse 2 "score=self_certainty: the recording has no such score" calibrate --policy "floor:threshold=?"
+refuse 2 "--alpha 1: it lies between 0 and 1" calibrate --policy "floor:threshold=?" --alpha 1
+refuse 2 "--risk 'all': unknown" calibrate --policy "floor:threshold=?" --risk all
+refuse 2 "--policy, -o and a TRACE are needed" "$VETO" calibrate "$trace"
+refuse 1 "can't write '/nowhere/p.json'" "$VETO" calibrate --policy "floor:score=token_logp,window=8,threshold=?" -o /nowhere/p.json "$trace"
+finish
