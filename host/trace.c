@@ -139,14 +139,15 @@ static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
 {
 	const cJSON *answer = cJSON_GetObjectItemCaseSensitive(line, "answer");
 	const cJSON *right = cJSON_GetObjectItemCaseSensitive(line, "correct");
+	const char *text = cJSON_GetStringValue(answer);
 	int err = read_flag(line, "finished", &c->is_finished, why);
 
 	if (err)
 		return err;
-	if (answer && !cJSON_IsNull(answer) && !cJSON_IsString(answer))
+	if (answer && !cJSON_IsNull(answer) && !text)
 		return param_fail(-EINVAL, why, "\"answer\" is neither text nor null");
-	if (c->is_finished && cJSON_IsString(answer) && *answer->valuestring) {
-		c->answer = hash_bytes(HASH_START, answer->valuestring, strlen(answer->valuestring));
+	if (c->is_finished && text && *text) {
+		c->answer = hash_bytes(HASH_START, text, strlen(text));
 		c->answer += c->answer == 0;
 	}
 	c->is_labelled = right && !cJSON_IsNull(right);

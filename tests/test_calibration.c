@@ -16,11 +16,11 @@ static uint32_t calibrations = 400, questions = 100000;
 static void the_needed_units_are_those_that_are_published(void **state)
 {
 	static const struct {
-		enum calibration_test test;
 		double alpha;
+		enum calibration_test test;
 		uint32_t units;
-	} cases[] = {{CALIBRATION_HB, 0.05, 45}, {CALIBRATION_HB, 0.1, 22}, {CALIBRATION_WSR, 0.05, 48},
-		{CALIBRATION_WSR, 0.1, 25}};
+	} cases[] = {{0.05, CALIBRATION_HB, 45}, {0.1, CALIBRATION_HB, 22}, {0.05, CALIBRATION_WSR, 48},
+		{0.1, CALIBRATION_WSR, 25}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -163,8 +163,9 @@ static uint32_t choose(enum way way, const struct question *q, double alpha)
 	double p[LEVELS];
 	uint32_t tested, level = 1;
 
-	for (int i = 0; i < LEVELS * UNITS; i++)
-		loss[i] = (double)q[i % UNITS].lost[i / UNITS] / q[i % UNITS].right;
+	for (int unit = 0; unit < UNITS; unit++)
+		for (int i = 0; i < LEVELS; i++)
+			loss[i * UNITS + unit] = (double)q[unit].lost[i] / q[unit].right;
 	if (way == WAY_WSR || way == WAY_HB)
 		return calibration_choose(&c, loss, LEVELS, UNITS, p, &tested);
 	for (; level < LEVELS; level++) {

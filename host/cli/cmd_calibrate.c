@@ -286,10 +286,11 @@ static int fill_list(const struct args *args, const struct trace *trace, const e
 	if (!any) { /* as many thresholds as rungs */
 		char zeros[2 * VETO_LIST_MAX] = "0";
 		const char *rungs = strstr(args->policy, "rungs=");
+		size_t used = 1;
 
-		for (; rungs && *rungs && *rungs != ',' && strlen(zeros) + 3 < sizeof(zeros); rungs++)
+		for (; rungs && *rungs && *rungs != ',' && used + 3 < sizeof(zeros); rungs++)
 			if (*rungs == '+')
-				strcat(zeros, "+0");
+				used += (size_t)snprintf(zeros + used, sizeof(zeros) - used, "+0");
 		any = fill_in(args->policy, zeros);
 	}
 	status = any ? setting_read("calibrate", any, args->select, trace, &setting)

@@ -133,31 +133,30 @@ static bool is_labelled(const struct trace *trace, const struct trace_question *
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
 	uint64_t seed, struct evaluation *out, char *why)
 {
-	struct evaluation e = {.outcome = calloc(trace->questions, sizeof(*e.outcome))};
-	int err = e.outcome ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	int err;
 
+	*out = (struct evaluation){.outcome = calloc(trace->questions, sizeof(*out->outcome))};
+	err = out->outcome ? 0 : param_fail(-ENOMEM, why, "out of memory");
 	for (uint32_t i = 0; i < trace->questions && !err; i++) {
 		const struct trace_question *q = &trace->question[i];
-		struct outcome *o = &e.outcome[e.sums.questions];
+		struct outcome *o = &out->outcome[out->sums.questions];
 
 		if (part && part[i] != wanted)
 			continue;
 		if (!is_labelled(trace, q)) {
-			e.unlabelled++;
+			out->unlabelled++;
 			continue;
 		}
 		err = recorded_play(trace, q, &setting->rule[setting->rules - 1], 1, &o->full, why);
 		if (!err)
 			err = recorded_play(trace, q, setting->rule, setting->rules, &o->played, why);
 		if (!err)
-			add_outcome(&e.sums, o);
+			add_outcome(&out->sums, o);
 	}
-	if (!err && find_intervals(e.outcome, (uint32_t)e.sums.questions, seed, e.low, e.high))
+	if (!err && find_intervals(out->outcome, (uint32_t)out->sums.questions, seed, out->low, out->high))
 		err = param_fail(-ENOMEM, why, "out of memory");
 	if (err)
-		evaluation_free(&e);
-	else
-		*out = e;
+		evaluation_free(out);
 	return err;
 }
 
