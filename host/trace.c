@@ -7,7 +7,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,36 +259,44 @@ static int check_whole(struct trace *t, const char *path, char *why)
 	return 0;
 }
 
-int trace_read(const char *path, struct trace *out, char *why)
+int trace_parse(FILE *in, const char *name, struct trace *out, char *why)
 {
 	struct reading r = {.texts = NULL};
 	char *text = NULL, what[VETO_WHY_MAX];
-	FILE *in = fopen(path, "re");
 	size_t size = 0, line = 0;
 	ssize_t bytes;
 	int err = 0;
 
-	if (!in)
-		return param_fail(-errno, why, "can't open '%s': %s", path, strerror(errno));
 	while (!err && (bytes = getline(&text, &size, in)) > 0) {
 		err = read_line(text, (size_t)bytes, line == 0, &r, what);
 		line++;
 		if (err)
-			param_say(why, "%s:%zu: %s", path, line, what);
+			param_say(why, "%s:%zu: %s", name, line, what);
 	}
 	if (!err && ferror(in))
-		err = param_fail(-EIO, why, "can't read '%s': %s", path, strerror(errno));
+		err = param_fail(-EIO, why, "can't read '%s': %s", name, strerror(errno));
 	free(text);
-	fclose(in);
 	cJSON_Delete(r.texts);
 	if (!err)
-		err = check_whole(&r.trace, path, why);
+		err = check_whole(&r.trace, name, why);
 	if (err) {
 		trace_free(&r.trace);
 		return err;
 	}
 	*out = r.trace;
 	return 0;
+}
+
+int trace_read(const char *path, struct trace *out, char *why)
+{
+	FILE *in = fopen(path, "re");
+	int err;
+
+	if (!in)
+		return param_fail(-errno, why, "can't open '%s': %s", path, strerror(errno));
+	err = trace_parse(in, path, out, why);
+	fclose(in);
+	return err;
 }
 
 void trace_free(struct trace *t)

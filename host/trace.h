@@ -5,6 +5,8 @@
 
 #include "veto.h"
 
+#include <stdio.h>
+
 #define TRACE_UNKNOWN INT64_MIN /* an interval's low end where a token has no such score */
 
 struct trace_candidate {
@@ -36,6 +38,8 @@ struct trace {
  *              line and quotes it
  *   -ENOMEM */
 int trace_read(const char *path, struct trace *out, char *why);
+/* The same of an open file; name is for messages. */
+int trace_parse(FILE *in, const char *name, struct trace *out, char *why);
 void trace_free(struct trace *trace);
 
 /* The score of a token. */

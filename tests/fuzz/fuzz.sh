@@ -5,7 +5,7 @@ build=$1
 seconds=${FUZZ_SECONDS:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 
-mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone}
+mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone,trace}
 head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
@@ -55,7 +55,12 @@ model = b"GGUF" + struct.pack("<IQQ", 3, 1, len(pairs)) + b"".join(text(k) + str
 model += bytes((-len(model)) % 32) + struct.pack("<2f", 1, 2)
 open(f"{sys.argv[1]}/backbone/small", "wb").write(model)
 PY
-for target in npy rule xclbin head backbone; do
+cat >"$build/corpus/trace/small" <<'JSON'
+{"trace": 1, "candidates": 2, "cohort": 2, "max_tokens": 4, "policy": "none", "questions": {"a": "What?"}}
+{"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]]}
+{"prompt": "a", "candidate": 1, "finished": false, "answer": null, "correct": false, "tokens": [], "logp": [], "entropy": []}
+JSON
+for target in npy rule xclbin head backbone trace; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then
