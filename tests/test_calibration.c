@@ -35,6 +35,7 @@ static void p_values_are_those_worked_by_hand(void **state)
 	static const double one[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, half[] = {0.5}, none[] = {0};
 	const struct calibration hb = {CALIBRATION_HB, 0.3, 0.1}, wsr = {CALIBRATION_WSR, 0.3, 0.1};
 	/* hb: 10 units of mean 0.1: exp(-10 (0.1 log(1/3) + 0.9 log(0.9/0.7))) = 0.31249; e (0.7^10 + 10 * 0.3 * 0.7^9) = 0.40605 */
+	double sevenths[100];
 	const double expected = exp(-10 * (0.1 * log(1.0 / 3) + 0.9 * log(0.9 / 0.7)));
 
 	(void)state;
@@ -43,8 +44,13 @@ static void p_values_are_those_worked_by_hand(void **state)
 	assert_true(fabs(calibration_p(&wsr, none, 1) - 1 / 1.3) < 1e-12);
 	assert_true(calibration_p(&wsr, half, 1) == 1);
 	assert_true(calibration_p(&wsr, none, 0) == 1);
-	/* The order matters to wsr alone. */
-	assert_true(calibration_p(&hb, one, 10) == calibration_p(&hb, one, 10));
+	/* 100 units, of which each seventh loses a half; by the formulas in another language. */
+	for (int i = 0; i < 100; i++)
+		sevenths[i] = i % 7 == 3 ? 0.5 : 0;
+	assert_true(fabs(calibration_p(&(struct calibration){CALIBRATION_WSR, 0.2, 0.1}, sevenths, 100) -
+			    3.184093175496612e-05) < 1e-12);
+	assert_true(fabs(calibration_p(&(struct calibration){CALIBRATION_WSR, 0.2, 0.05}, sevenths, 100) -
+			    2.7848969567841932e-05) < 1e-12);
 }
 
 static void the_walk_ends_at_the_first_setting_that_fails(void **state)

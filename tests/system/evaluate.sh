@@ -83,6 +83,7 @@ spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
 spoil("index", candidate=8)
 spoil("finished", finished="yes")
 spoil("steps", steps=[[len(first["tokens"]), True]])
+spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
 PY
 spoilt() { refuse 2 "$work/$1.jsonl$2" "$VETO" evaluate "$work/$1.jsonl"; }
@@ -102,6 +103,7 @@ spoilt interval ":2: \"entropy\" [0] is no number of nats, null, or pair of such
 spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
 spoilt finished ":2: \"finished\" is missing, or neither true nor false"
 spoilt steps ":2: \"steps\" is no list of [position below 76, true or false]"
+expect '"right":43,' "$VETO" evaluate --json "$work/cut.jsonl" # only what has finished is right
 expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
 expect '"questions":8,"unlabelled":0,' "$VETO" evaluate --json --policy floor:score=entropy,threshold=-1 "$work/unknown.jsonl"
 finish
