@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROWING '\t' /* before a header's last character */
 #define HEADER_MAX 4096
 
 /* The text after 'key': in the header's Python dictionary, or NULL. */
@@ -85,7 +86,9 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 	const unsigned char *at = file;
 	char header[HEADER_MAX + 1];
 	struct npy npy = {0};
+	unsigned __int128 whole;
 	size_t start, length;
+	bool is_growing;
 	int err;
 
 	if (bytes < 12 || memcmp(at, "\x93NUMPY", 6) != 0)
@@ -106,7 +109,9 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 		return err;
 	npy.data = at + start + length;
 	/* rows and cols are below 2^32 and item_bytes at most 16: check without overflow. */
-	if ((unsigned __int128)npy.rows * npy.cols * npy.item_bytes != bytes - start - length)
+	whole = (unsigned __int128)npy.rows * npy.cols * npy.item_bytes;
+	is_growing = length >= 2 && header[length - 2] == GROWING && whole < bytes - start - length;
+	if (whole != bytes - start - length && !is_growing)
 		return param_fail(-EINVAL, why,
 			"%s: %llu x %llu values of %u bytes do not fill the file's %zu bytes of data", name,
 			(unsigned long long)npy.rows, (unsigned long long)npy.cols, npy.item_bytes,
@@ -115,7 +120,7 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 	return 0;
 }
 
-int npy_write_header(FILE *file, uint64_t rows, uint64_t cols)
+int npy_write_header(FILE *file, uint64_t rows, uint64_t cols, bool is_growing)
 {
 	char header[NPY_HEADER_BYTES + 1];
 	int used;
@@ -127,6 +132,8 @@ int npy_write_header(FILE *file, uint64_t rows, uint64_t cols)
 			    "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
 			    (unsigned long long)rows, (unsigned long long)cols);
 	memset(header + used, ' ', (size_t)(NPY_HEADER_BYTES - used));
+	if (is_growing)
+		header[NPY_HEADER_BYTES - 2] = GROWING;
 	header[NPY_HEADER_BYTES - 1] = '\n';
 	return fwrite(header, NPY_HEADER_BYTES, 1, file) == 1 ? 0 : -EIO;
 }

@@ -44,7 +44,7 @@ static void what_is_written_is_read(void **state)
 	struct npy npy;
 
 	(void)state;
-	assert_int_equal(npy_write_header(out, 1, 7), 0);
+	assert_int_equal(npy_write_header(out, 1, 7, false), 0);
 	fwrite(row, sizeof(row), 1, out);
 	fclose(out);
 	assert_int_equal(npy_parse(file, bytes, "x.npy", &npy, why), 0);
@@ -53,6 +53,27 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(npy.cols, 7);
 	assert_int_equal((const char *)npy.data - file, NPY_HEADER_BYTES);
 	free(file);
+}
+
+/* What lies behind the rows that the header counts is a torn one, but only where the header says that rows were to follow. */
+static void a_file_whose_writer_was_killed_has_its_whole_rows(void **state)
+{
+	char why[VETO_WHY_MAX];
+	float rows[14] = {1};
+
+	(void)state;
+	for (int is_growing = 0; is_growing < 2; is_growing++)
+		for (size_t bytes = 0; bytes <= sizeof(rows); bytes++) {
+			char file[NPY_HEADER_BYTES + sizeof(rows)];
+			FILE *out = fmemopen(file, sizeof(file), "w");
+			struct npy npy;
+
+			assert_int_equal(npy_write_header(out, 1, 7, is_growing), 0);
+			fwrite(rows, 1, bytes, out);
+			fclose(out);
+			assert_int_equal(npy_parse(file, NPY_HEADER_BYTES + bytes, "x.npy", &npy, why),
+				bytes == 28 || (is_growing && bytes > 28) ? 0 : -EINVAL);
+		}
 }
 
 static void what_is_wrong_is_quoted(void **state)
@@ -101,6 +122,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_numpy_writes_is_read),
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(a_file_whose_writer_was_killed_has_its_whole_rows),
 		cmocka_unit_test(what_is_wrong_is_quoted),
 	};
 

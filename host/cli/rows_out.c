@@ -15,7 +15,7 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 	if (!file)
 		return param_fail(-EINVAL, why, "can't write '%s': %s", path, strerror(errno));
 	setvbuf(file, NULL, _IONBF, 0);
-	if (npy_write_header(file, 0, cols)) {
+	if (npy_write_header(file, 0, cols, true)) {
 		param_say(why, "can't write '%s': %s", path, strerror(errno));
 		fclose(file);
 		return -EINVAL;
@@ -24,11 +24,11 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 	return 0;
 }
 
-/* The row, then the header with its number, so that the file is whole whenever the process ends. */
+/* The row, then the header with its number, so that whenever the process ends the file holds what it says. */
 static int append(struct rows_out *out, const void *row)
 {
 	if (fwrite(row, out->cols * sizeof(float), 1, out->file) != 1 || fseek(out->file, 0, SEEK_SET) ||
-		npy_write_header(out->file, out->rows + 1, out->cols) || fseek(out->file, 0, SEEK_END))
+		npy_write_header(out->file, out->rows + 1, out->cols, true) || fseek(out->file, 0, SEEK_END))
 		return -errno;
 	out->rows++;
 	return 0;
@@ -53,6 +53,8 @@ int rows_out_close(struct rows_out *out, char *why)
 	if (out->err && ftruncate(fileno(out->file), whole))
 		err = param_fail(-EIO, why, "can't write '%s', and half a row stands at its end: %s", out->path,
 			strerror(errno));
+	if (!err && (fseek(out->file, 0, SEEK_SET) || npy_write_header(out->file, out->rows, out->cols, false)))
+		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));
 	if (fclose(out->file) && !err)
 		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));
 	out->file = NULL;
