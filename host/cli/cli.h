@@ -23,6 +23,14 @@ void say(const char *command, const char *format, ...) __attribute__((format(pri
 #define failed(...) (say(__VA_ARGS__), EXIT_FAILED)
 /* After getopt_long() returned '?' or ':' (optstring starting with ':'): says what is wrong with argv. */
 int bad_option(const char *command, int argc, char **argv, int option);
+/* A command's options: those that getopt_long() reads, and what takes them, EXIT_DONE or having said what is wrong. */
+struct command_options {
+	const char *command, *help, *letters; /* letters: optstring, starting with ':' */
+	const struct option *option;
+	int (*take)(int option, char *text, void *arg);
+};
+/* Read them; EXIT_MISUSED, having said so, if one is bad.  *wants_help: the help was asked for, and printed. */
+int read_options(const struct command_options *o, int argc, char **argv, void *arg, bool *wants_help);
 /* The options of a command that takes --json and --help only.  *is_json: --json was given; false, and *status is how the
  * command ends: help was shown, or an option is bad. */
 bool read_json_option(const char *command, const char *help, int argc, char **argv, bool *is_json, int *status);

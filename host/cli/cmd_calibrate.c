@@ -62,8 +62,9 @@ static int read_share(const char *option, const char *text, double *out)
 	return *out > 0 && *out < 1 ? EXIT_DONE : misused("calibrate", "%s %s: it lies between 0 and 1", option, text);
 }
 
-static int read_option(int option, const char *text, struct args *args)
+static int read_option(int option, char *text, void *arg)
 {
+	struct args *args = arg;
 	int64_t seed;
 	int index, status;
 
@@ -121,18 +122,12 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int option;
+	static const struct command_options all = {"calibrate", help, ":o:h", options, read_option};
+	bool wants_help;
+	const int status = read_options(&all, argc, argv, args, &wants_help);
 
-	while ((option = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return EXIT_DONE;
-		}
-		if (option == '?' || option == ':')
-			return bad_option("calibrate", argc, argv, option);
-		if (read_option(option, optarg, args))
-			return EXIT_MISUSED;
-	}
+	if (status || wants_help)
+		return status;
 	if (optind == argc || !args->policy || !args->output)
 		return misused("calibrate", "--policy, -o and a TRACE are needed; see veto calibrate --help");
 	if (optind + 1 < argc)

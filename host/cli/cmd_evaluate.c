@@ -45,8 +45,9 @@ static int add_text(const char *option, const char *text, const char *list[SETTI
 	return EXIT_DONE;
 }
 
-static int read_option(int option, const char *text, struct args *args)
+static int read_option(int option, char *text, void *arg)
 {
+	struct args *args = arg;
 	int64_t seed;
 
 	switch (option) {
@@ -82,18 +83,12 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int option;
+	static const struct command_options all = {"evaluate", help, ":h", options, read_option};
+	bool wants_help;
+	const int status = read_options(&all, argc, argv, args, &wants_help);
 
-	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return EXIT_DONE;
-		}
-		if (option == '?' || option == ':')
-			return bad_option("evaluate", argc, argv, option);
-		if (read_option(option, optarg, args))
-			return EXIT_MISUSED;
-	}
+	if (status || wants_help)
+		return status;
 	if (optind == argc)
 		return misused("evaluate", "a TRACE is needed; see veto evaluate --help");
 	if (optind + 1 < argc)

@@ -93,36 +93,38 @@ static int read_number(const char *option, const char *text, int64_t low, int64_
 	return 0;
 }
 
-static int read_option(int option, struct args *args)
+static int read_option(int option, char *text, void *arg)
 {
+	struct args *args = arg;
+
 	switch (option) {
 	case 'd':
 		if (args->devices == DEVICES_MAX)
 			return misused("score", "more than %d devices", DEVICES_MAX);
-		args->uri[args->devices++] = optarg;
+		args->uri[args->devices++] = text;
 		return 0;
 	case 'f':
-		return read_format(optarg, &args->rows.format);
+		return read_format(text, &args->rows.format);
 	case 'v':
-		return read_number("--vocab", optarg, 1, VETO_VOCAB_MAX, &args->rows.vocab);
+		return read_number("--vocab", text, 1, VETO_VOCAB_MAX, &args->rows.vocab);
 	case 's':
-		return read_number("--stride", optarg, 1, UINT32_MAX, &args->rows.stride);
+		return read_number("--stride", text, 1, UINT32_MAX, &args->rows.stride);
 	case 't':
-		args->rows.tokens_path = optarg;
+		args->rows.tokens_path = text;
 		return 0;
 	case 'k':
-		return read_count("score", "--top-k", optarg, 0, VETO_TOP_MAX, &args->top_k);
+		return read_count("score", "--top-k", text, 0, VETO_TOP_MAX, &args->top_k);
 	case 'u':
-		return read_subset(optarg, args);
+		return read_subset(text, args);
 	case 'e':
 	case 'c':
 		if (args->head_path)
 			return misused("score", "one --head or --sch is enough");
-		args->head_path = optarg;
+		args->head_path = text;
 		args->is_table = option == 'c';
 		return 0;
 	case 'l':
-		args->rows.logp_path = optarg;
+		args->rows.logp_path = text;
 		return 0;
 	default:
 		args->is_json = true;
@@ -145,7 +147,7 @@ static int check_args(const struct args *args)
 	return EXIT_DONE;
 }
 
-/* EXIT_DONE with args->rows.path NULL: help was wanted. */
+/* EXIT_DONE with args->rows.path NULL: help was shown. */
 static int read_args(int argc, char **argv, struct args *args)
 {
 	static const struct option options[] = {
@@ -163,16 +165,12 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int option;
+	static const struct command_options all = {"score", help, ":d:h", options, read_option};
+	bool wants_help;
+	const int status = read_options(&all, argc, argv, args, &wants_help);
 
-	while ((option = getopt_long(argc, argv, ":d:h", options, NULL)) != -1) {
-		if (option == 'h')
-			return EXIT_DONE;
-		if (option == '?' || option == ':')
-			return bad_option("score", argc, argv, option);
-		if (read_option(option, args))
-			return EXIT_MISUSED;
-	}
+	if (status || wants_help)
+		return status;
 	if (optind == argc)
 		return misused("score", "a FILE of rows is needed; see veto score --help");
 	if (optind + 1 < argc)
@@ -357,12 +355,8 @@ int cmd_score(int argc, char **argv)
 	int status;
 
 	status = read_args(argc, argv, &args);
-	if (status)
-		return status;
-	if (!args.rows.path) {
-		fputs(help, stdout);
-		return close_stdout("score", EXIT_DONE);
-	}
+	if (status || !args.rows.path)
+		return status ? status : close_stdout("score", EXIT_DONE);
 	status = open_head(&args);
 	if (!status)
 		status = open_lanes(&args, &lane);

@@ -51,6 +51,25 @@ int bad_option(const char *command, int argc, char **argv, int option)
 	return misused(command, "unknown option '%s'; see veto %s --help", text, command);
 }
 
+int read_options(const struct command_options *o, int argc, char **argv, void *arg, bool *wants_help)
+{
+	int option;
+
+	*wants_help = false;
+	while ((option = getopt_long(argc, argv, o->letters, o->option, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(o->help, stdout);
+			*wants_help = true;
+			return EXIT_DONE;
+		}
+		if (option == '?' || option == ':')
+			return bad_option(o->command, argc, argv, option);
+		if (o->take(option, optarg, arg))
+			return EXIT_MISUSED;
+	}
+	return EXIT_DONE;
+}
+
 bool read_json_option(const char *command, const char *help, int argc, char **argv, bool *is_json, int *status)
 {
 	static const struct option options[] = {

@@ -203,9 +203,10 @@ static int set_once(const char *option, const char *text, const char **out)
 	return 0;
 }
 
-/* select: where the text of --select goes, whose rule comes last. */
-static int read_option(int option, const char *text, struct run_args *args, const char **select)
+static int read_option(int option, char *text, void *arg)
 {
+	struct run_args *args = arg;
+
 	switch (option) {
 	case 'm':
 		args->model = text;
@@ -225,7 +226,7 @@ static int read_option(int option, const char *text, struct run_args *args, cons
 	case OPTION_POLICY:
 		return add_policy(text, args);
 	case OPTION_SELECT:
-		*select = text;
+		args->select = text;
 		return 0;
 	case OPTION_ANSWER:
 		return read_answer(text, args);
@@ -269,8 +270,8 @@ static int check(const struct run_args *args)
 
 int run_args_read(int argc, char **argv, struct run_args *args)
 {
-	const char *select = "majority";
-	int option;
+	static const struct command_options all = {"run", help, ":m:p:n:d:h", options, read_option};
+	int status;
 
 	*args = (struct run_args){.device = "cpu:threads=1",
 		.max_tokens = 256,
@@ -278,19 +279,12 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 		.temperature = 0.7,
 		.top_p = 1,
 		.min_p = 0.05,
-		.step = "\n"};
+		.step = "\n",
+		.select = "majority"};
 	read_answer("last-line", args);
-	while ((option = getopt_long(argc, argv, ":m:p:n:d:h", options, NULL)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			args->wants_help = true;
-			return EXIT_DONE;
-		}
-		if (option == '?' || option == ':')
-			return bad_option("run", argc, argv, option);
-		if (read_option(option, optarg, args, &select))
-			return EXIT_MISUSED;
-	}
+	status = read_options(&all, argc, argv, args, &args->wants_help);
+	if (status || args->wants_help)
+		return status;
 	if (optind < argc)
 		return misused("run", "unexpected argument '%s'", argv[optind]);
 	for (uint32_t i = 0; args->head_path && i < args->rules; i++)
@@ -298,7 +292,7 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 	if (complete_beam(args))
 		return EXIT_MISUSED;
 	args->candidates = args->candidates ? args->candidates : 8;
-	if (read_rule("run", "--select", select, true, &args->rule[args->rules++]))
+	if (read_rule("run", "--select", args->select, true, &args->rule[args->rules++]))
 		return EXIT_MISUSED;
 	return check(args);
 }
