@@ -120,9 +120,7 @@ static void print_json(const struct setting *setting, const struct evaluation *e
 		1 - ratio((double)s->tokens, (double)s->full_tokens), ratio((double)s->rounds, (double)s->questions),
 		ratio((double)s->full_right, (double)s->questions), ratio((double)s->is_right, (double)s->questions),
 		s->right, s->right_rejected);
-	for (int r = 0; r < RISKS; r++)
-		printf(",\"%s\":%.6f,\"%s_low\":%.6f,\"%s_high\":%.6f", risk_names[r], risk_of(s, (enum risk)r),
-			risk_names[r], e->low[r], risk_names[r], e->high[r]);
+	evaluation_print_risks(e);
 	printf("}\n");
 }
 
@@ -139,8 +137,7 @@ static void print_text(const struct setting *setting, const struct evaluation *e
 		100 * ratio((double)s->full_right, (double)s->questions));
 	printf("  rejected    %" PRIu64 " of %" PRIu64 " right candidates\n", s->right_rejected, s->right);
 	for (int r = 0; r < RISKS; r++)
-		printf("  %-11s %.4f (%.4f to %.4f)\n", risk_names[r] + strlen("risk_"), risk_of(s, (enum risk)r),
-			e->low[r], e->high[r]);
+		printf("  %-11s %.4f (%.4f to %.4f)\n", risk_names[r], risk_of(s, (enum risk)r), e->low[r], e->high[r]);
 }
 
 static int play_setting(
@@ -148,15 +145,16 @@ static int play_setting(
 {
 	struct evaluation e;
 	char why[VETO_WHY_MAX];
+	int err = evaluation_make(trace, args->part == PARTS ? NULL : part, args->part, setting, &e, why);
 
-	if (evaluation_make(trace, args->part == PARTS ? NULL : part, args->part, setting, args->split.seed, &e, why))
-		return failed("evaluate", "--policy %s: %s", setting->policy, why);
-	if (args->is_json)
+	if (!err)
+		err = evaluation_resample(&e, args->split.seed, why);
+	if (!err && args->is_json)
 		print_json(setting, &e, trace->candidates);
-	else
+	else if (!err)
 		print_text(setting, &e);
 	evaluation_free(&e);
-	return EXIT_DONE;
+	return err ? failed("evaluate", "--policy %s: %s", setting->policy, why) : EXIT_DONE;
 }
 
 /* Every combination, the one without a policy first; all are checked before one is played. */

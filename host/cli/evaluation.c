@@ -2,6 +2,7 @@
 /* Plays recorded questions and sums up. */
 #include "evaluation.h"
 #include "cli.h"
+#include "random.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static void add_outcome(struct sums *s, const struct outcome *o)
 
 double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
-const char *const risk_names[RISKS] = {"risk_candidate", "risk_pooled", "risk_answer"};
+const char *const risk_names[RISKS] = {"candidate", "pooled", "answer"};
 
 double risk_of(const struct sums *s, enum risk risk)
 {
@@ -79,16 +80,16 @@ double risk_of(const struct sums *s, enum risk risk)
 	}
 }
 
-static int by_value(const void *a, const void *b)
+int by_value(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
 }
 
-/* Intervals by resampling questions; low and high: [RISKS]. */
-static int find_intervals(const struct outcome *o, uint32_t questions, uint64_t seed, double *low, double *high)
+int evaluation_resample(struct evaluation *e, uint64_t seed, char *why)
 {
+	const uint32_t questions = (uint32_t)e->sums.questions;
 	double *drawn[RISKS];
 	const size_t tail = (size_t)(TAIL * RESAMPLES);
 	bool is_there = true;
@@ -100,26 +101,20 @@ static int find_intervals(const struct outcome *o, uint32_t questions, uint64_t 
 	for (uint32_t i = 0; i < RESAMPLES && is_there; i++) {
 		struct sums s = {0};
 
-		for (uint32_t j = 0; j < questions; j++) {
-			/* Steele, Lea and Flood's splitmix64. */
-			uint64_t z = seed += 0x9e3779b97f4a7c15u;
-
-			z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-			z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-			add_outcome(&s, &o[(uint64_t)((unsigned __int128)(z ^ z >> 31) * questions >> 64)]);
-		}
+		for (uint32_t j = 0; j < questions; j++)
+			add_outcome(&s, &e->outcome[random_below(&seed, questions)]);
 		for (int r = 0; r < RISKS; r++)
 			drawn[r][i] = risk_of(&s, (enum risk)r);
 	}
 	for (int r = 0; r < RISKS; r++) {
 		if (is_there) {
 			qsort(drawn[r], RESAMPLES, sizeof(**drawn), by_value);
-			low[r] = drawn[r][tail];
-			high[r] = drawn[r][RESAMPLES - 1 - tail];
+			e->low[r] = drawn[r][tail];
+			e->high[r] = drawn[r][RESAMPLES - 1 - tail];
 		}
 		free(drawn[r]);
 	}
-	return is_there ? 0 : -ENOMEM;
+	return is_there ? 0 : param_fail(-ENOMEM, why, "out of memory");
 }
 
 static bool is_labelled(const struct trace *trace, const struct trace_question *q)
@@ -131,7 +126,7 @@ static bool is_labelled(const struct trace *trace, const struct trace_question *
 }
 
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
-	uint64_t seed, struct evaluation *out, char *why)
+	struct evaluation *out, char *why)
 {
 	int err;
 
@@ -153,11 +148,16 @@ int evaluation_make(const struct trace *trace, const enum part *part, enum part 
 		if (!err)
 			add_outcome(&out->sums, o);
 	}
-	if (!err && find_intervals(out->outcome, (uint32_t)out->sums.questions, seed, out->low, out->high))
-		err = param_fail(-ENOMEM, why, "out of memory");
 	if (err)
 		evaluation_free(out);
 	return err;
+}
+
+void evaluation_print_risks(const struct evaluation *e)
+{
+	for (int r = 0; r < RISKS; r++)
+		printf(",\"risk_%s\":%.6f,\"risk_%s_low\":%.6f,\"risk_%s_high\":%.6f", risk_names[r],
+			risk_of(&e->sums, (enum risk)r), risk_names[r], e->low[r], risk_names[r], e->high[r]);
 }
 
 void evaluation_free(struct evaluation *e)

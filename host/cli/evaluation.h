@@ -35,9 +35,10 @@ enum risk { RISK_CANDIDATE, RISK_POOLED, RISK_ANSWER, RISKS };
 extern const char *const risk_names[RISKS];
 
 double ratio(double a, double b); /* 0 of nothing */
+int by_value(const void *a, const void *b); /* of doubles, for qsort() */
 double risk_of(const struct sums *sums, enum risk risk);
 
-/* Outcomes of questions, their sums, and of each risk an interval of 95 % from a bootstrap over the questions. */
+/* Outcomes of questions, their sums, and of each risk an interval of 95 %. */
 struct evaluation {
 	struct outcome *outcome; /* [sums.questions] */
 	struct sums sums;
@@ -47,7 +48,11 @@ struct evaluation {
 
 /* Play the labelled questions of a part (part NULL: all).  -ENOMEM, or as recorded_play(). */
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
-	uint64_t seed, struct evaluation *out, char *why);
+	struct evaluation *out, char *why);
+/* Find the intervals, by a bootstrap over the questions.  -ENOMEM */
+int evaluation_resample(struct evaluation *e, uint64_t seed, char *why);
+/* The risks with their intervals, as JSON members behind others. */
+void evaluation_print_risks(const struct evaluation *e);
 void evaluation_free(struct evaluation *e);
 
 #endif

@@ -34,7 +34,7 @@ allow host/fx1.[ch] -- veto.h fx1.h
 allow host/hx1.[ch] -- veto.h fx1.h hx1.h
 allow host/param.[ch] -- veto.h param.h
 allow host/npy.[ch] -- npy.h param.h
-allow host/hash.h host/clock.h --
+allow host/hash.h host/clock.h host/random.h --
 allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h
 allow host/session.c -- veto.h policy.h param.h
 allow host/json.[ch] -- veto.h json.h param.h policy.h
@@ -70,7 +70,7 @@ allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
-	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h split.h trace.h calibration.h
+	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibration.h random.h
 
 # Foreign headers, each in one place.
 only() {

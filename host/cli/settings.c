@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the list that a calibration walks. */
+#include "settings.h"
+#include "cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FREE "=?"
+
+/* What a setting of the list rejects, more or less: small steps where a risk that is allowed lies. */
+static double share_of(size_t i) { return (double)(i * i) / ((SETTINGS - 1) * (SETTINGS - 1)); }
+
+/* The policy with a value where its number is free; NULL: out of memory. */
+static char *fill_in(const char *policy, const char *value)
+{
+	const char *at = strstr(policy, FREE);
+	char *text = NULL;
+
+	return asprintf(&text, "%.*s=%s%s", (int)(at - policy), policy, value, at + strlen(FREE)) < 0 ? NULL : text;
+}
+
+static const int64_t *value_of(const struct veto_rule *rule, const char *name, uint32_t *count)
+{
+	size_t i = 0;
+
+	while (strcmp(rule->policy->param[i].name, name) != 0)
+		i++;
+	if (count)
+		*count = rule->values.count[i];
+	return rule->values.value[i];
+}
+
+/* The mean of tokens from..to - 1 as the rule reads them; infinite: one has no score. */
+static double mean_of(const struct trace_candidate *c, uint32_t field, uint32_t from, uint32_t to)
+{
+	double sum = 0;
+
+	for (uint32_t t = from; t < to; t++) {
+		const struct veto_interval *v = &c->field[field][t];
+
+		if (v->low == TRACE_UNKNOWN)
+			return INFINITY;
+		sum += (double)(veto_fields[field].sign < 0 ? -v->high : v->low);
+	}
+	return sum / (to - from) / 0x1p20;
+}
+
+/* What a floor would have to lie above to reject the candidate: its lowest window, or its mean at a rung.  Infinite: nothing
+ * rejects it. */
+static double lowest(const struct trace_candidate *c, const struct veto_rule *rule, uint32_t rung)
+{
+	const uint32_t field = (uint32_t)*value_of(rule, "score", NULL),
+		       window = (uint32_t)*value_of(rule, "window", NULL);
+	double least = INFINITY;
+
+	if (rung > 0)
+		return c->tokens > rung ? mean_of(c, field, 0, rung) : INFINITY;
+	for (uint32_t t = window; t < c->tokens; t++)
+		least = fmin(least, mean_of(c, field, t - window, t));
+	return least;
+}
+
+/* The thresholds below which shares of the fit part's right candidates lie, out[SETTINGS]; false: there are none. */
+static bool find_quantiles(
+	const struct trace *trace, const enum part *part, const struct veto_rule *rule, uint32_t rung, double *out)
+{
+	double *all = calloc((size_t)trace->questions * trace->candidates, sizeof(*all));
+	size_t count = 0;
+
+	for (uint32_t i = 0; all && i < trace->questions; i++)
+		for (uint32_t j = 0; j < trace->candidates && part[i] == PART_FIT; j++) {
+			const struct trace_candidate *c = &trace->question[i].candidate[j];
+			const double least = c->is_right ? lowest(c, rule, rung) : INFINITY;
+
+			if (least < INFINITY)
+				all[count++] = least;
+		}
+	if (count > 0)
+		qsort(all, count, sizeof(*all), by_value);
+	out[0] = -2048;
+	for (size_t i = 1; i < SETTINGS && count > 0; i++) {
+		const double at = share_of(i) * (double)(count - 1);
+		const size_t below = (size_t)at;
+
+		out[i] = all[below] + (below + 1 < count ? (at - (double)below) * (all[below + 1] - all[below]) : 0);
+	}
+	free(all);
+	return count > 0;
+}
+
+/* Thresholds of a floor, one for each rung, joined by '+'; rule: with any threshold. */
+static int find_thresholds(const char *command, const char *policy, const struct trace *trace, const enum part *part,
+	const struct veto_rule *rule, struct settings *out)
+{
+	static double threshold[VETO_LIST_MAX][SETTINGS];
+	uint32_t rungs;
+	const int64_t *rung = value_of(rule, "rungs", &rungs);
+	const uint32_t values = rungs > 0 ? rungs : 1;
+
+	for (uint32_t r = 0; r < values; r++)
+		if (!find_quantiles(trace, part, rule, rungs > 0 ? (uint32_t)rung[r] : 0, threshold[r]))
+			return failed(command, "the fit part has no right candidate that --policy %s could ever reject",
+				policy);
+	for (int i = 0; i < SETTINGS; i++) {
+		char text[VETO_LIST_MAX * 32] = "";
+		size_t used = 0;
+
+		for (uint32_t r = 0; r < values; r++)
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used, "%s%.9f", r ? "+" : "", threshold[r][i]);
+		out->text[i] = fill_in(policy, text);
+	}
+	return EXIT_DONE;
+}
+
+/* Every setting's text; the free key is threshold of a floor, or keep. */
+static int fill_all(const char *command, const char *policy, const char *select, const struct trace *trace,
+	const enum part *part, struct settings *out)
+{
+	const char *at = strstr(policy, FREE), *key = at;
+	char *any;
+	struct setting setting;
+	int status;
+
+	if (!at || strstr(at + 1, FREE) || strstr(policy, RULES_JOINED))
+		return misused(
+			command, "--policy %s: expected one rule with one free number, such as threshold=?", policy);
+	while (key > policy && key[-1] != ':' && key[-1] != ',')
+		key--;
+	if (strncmp(key, "keep=", strlen("keep=")) == 0) {
+		for (int i = 0; i < SETTINGS; i++) {
+			char text[32];
+
+			snprintf(text, sizeof(text), "%.4f", 1 - 0.99 * share_of((size_t)i));
+			out->text[i] = fill_in(policy, text);
+		}
+		return EXIT_DONE;
+	}
+	if (strncmp(policy, "floor:", strlen("floor:")) != 0 || strncmp(key, "threshold=", strlen("threshold=")) != 0)
+		return misused(command, "--policy %s: what can be free is threshold of floor, and keep", policy);
+	any = strstr(policy, "rungs=") ? NULL : fill_in(policy, "0");
+	if (!any) { /* as many thresholds as rungs */
+		char zeros[2 * VETO_LIST_MAX] = "0";
+		const char *rungs = strstr(policy, "rungs=");
+		size_t used = 1;
+
+		for (; rungs && *rungs && *rungs != ',' && used + 3 < sizeof(zeros); rungs++)
+			if (*rungs == '+')
+				used += (size_t)snprintf(zeros + used, sizeof(zeros) - used, "+0");
+		any = fill_in(policy, zeros);
+	}
+	status = any ? setting_read(command, any, select, trace, &setting) : failed(command, "out of memory");
+	if (!status)
+		status = find_thresholds(command, policy, trace, part, &setting.rule[0], out);
+	free(any);
+	return status;
+}
+
+int settings_make(const char *command, const char *policy, const char *select, const struct trace *trace,
+	const enum part *part, struct settings *out)
+{
+	int status = fill_all(command, policy, select, trace, part, out);
+
+	for (int i = 0; i < SETTINGS && !status; i++)
+		status = out->text[i] ? setting_read(command, out->text[i], select, trace, &out->setting[i])
+				      : failed(command, "out of memory");
+	return status;
+}
+
+void settings_free(struct settings *settings)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		free(settings->text[i]);
+}
