@@ -283,6 +283,17 @@ static int print_one(const struct veto_param *param, int64_t value, char *text, 
 	}
 }
 
+int param_check_fields(const struct veto_rule *rule, uint32_t fields, const char *lacking, char *why)
+{
+	const struct veto_param *param = rule->policy->param;
+
+	for (size_t i = 0; param[i].name; i++)
+		if (param[i].type == VETO_PARAM_FIELD && !(fields >> rule->values.value[i][0] & 1))
+			return param_fail(-EINVAL, why, "%s: %s=%s: %s", rule->policy->name, param[i].name,
+				veto_fields[rule->values.value[i][0]].name, lacking);
+	return 0;
+}
+
 int param_print(
 	const struct veto_param *param, const struct veto_values *values, size_t index, char *text, size_t bytes)
 {

@@ -32,6 +32,9 @@ int param_parse(
 /* -EINVAL if a required parameter is missing. */
 int param_check(const struct veto_param *table, const char *owner, const struct veto_values *values, char *why);
 
+/* -EINVAL if the rule reads a score that is not among these (bit 1u << enum veto_field); `why` ends with what lacks it. */
+int param_check_fields(const struct veto_rule *rule, uint32_t fields, const char *lacking, char *why);
+
 /* Append a parameter's value as param_set() reads it; as snprintf does. */
 int param_print(
 	const struct veto_param *param, const struct veto_values *values, size_t index, char *text, size_t bytes);

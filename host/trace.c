@@ -254,7 +254,7 @@ static int check_whole(struct trace *t, const char *path, char *why)
 					t->question[i].id, j, t->candidates);
 			for (int f = 0; f < VETO_FIELDS; f++)
 				if (!c->field[f])
-					t->fields &= ~(1ull << f);
+					t->fields &= ~(1u << f);
 		}
 	return 0;
 }

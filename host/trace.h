@@ -26,7 +26,7 @@ struct trace_question {
 
 struct trace {
 	uint32_t candidates, cohort, max_tokens; /* of each question */
-	uint64_t fields; /* bit 1u << field: every candidate has it */
+	uint32_t fields; /* bit 1u << field: every candidate has it */
 	struct trace_question *question; /* [questions] in the order of their first candidates */
 	uint32_t questions;
 };

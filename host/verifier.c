@@ -159,22 +159,11 @@ static int check_rows(struct veto_stream *s, char *why)
 	return 0;
 }
 
-/* A score that no row of the stream has would leave its rule without effect. */
-static int check_fields(const struct veto_stream_info *info, const struct veto_rule *rule, char *why)
+/* The scores that rows of the stream have. */
+static uint32_t fields_of(const struct veto_stream_info *info)
 {
-	for (size_t i = 0; rule->policy->param[i].name; i++) {
-		int64_t field = rule->values.value[i][0];
-		bool has_subset = info->subset_tokens > 0;
-
-		if (rule->policy->param[i].type != VETO_PARAM_FIELD)
-			continue;
-		if ((field == VETO_TOPK_CONFIDENCE && info->top_k == 0) ||
-			((field == VETO_SUBSET_FIRST || field == VETO_SUBSET_MASS) && !has_subset) ||
-			(field == VETO_REWARD && !info->head))
-			return param_fail(-EINVAL, why, "%s: %s=%s: the rows of this stream come without that score",
-				rule->policy->name, rule->policy->param[i].name, veto_fields[field].name);
-	}
-	return 0;
+	return ~((info->top_k ? 0 : 1u << VETO_TOPK_CONFIDENCE) | (info->head ? 0 : 1u << VETO_REWARD) |
+		 (info->subset_tokens ? 0 : 1u << VETO_SUBSET_FIRST | 1u << VETO_SUBSET_MASS));
 }
 
 /* Whether a rule looks at the reward of a candidate's tokens up to this one. */
@@ -208,7 +197,9 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 	if (!err)
 		err = open_heads(s, why);
 	for (uint32_t i = 0; i < info->rules && !err; i++) {
-		err = check_fields(info, &info->rule[i], why);
+		/* A score that no row has would leave its rule without effect. */
+		err = param_check_fields(
+			&info->rule[i], fields_of(info), "the rows of this stream come without that score", why);
 		s->rule[i] = info->rule[i];
 		s->wants_all |= s->rule[i].policy->role == VETO_REJECTS && policy_reads(&s->rule[i], VETO_REWARD) &&
 				!policy_has_rung(&s->rule[i], 0, 0);

@@ -3,6 +3,7 @@
 #include "calibration.h"
 #include "cli.h"
 #include "evaluation.h"
+#include "json.h"
 #include "random.h"
 #include "settings.h"
 
@@ -249,11 +250,13 @@ static int write_policy(
 	}
 	fprintf(out,
 		",\n\t\"calibrated_risk\": \"%s\",\n\t\"calibrated_alpha\": %g,\n\t\"calibrated_delta\": %g,\n\t\"calibrated_pvalue\": "
-		"\"%s\",\n\t\"calibrated_units\": %u,\n\t\"calibrated_seed\": %" PRIu64
-		",\n\t\"calibrated_select\": \"%s\",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": "
-		"%u,\n\t\"calibrated_max_tokens\": %u\n}\n",
+		"\"%s\",\n\t\"calibrated_units\": %u,\n\t\"calibrated_seed\": %" PRIu64 ",\n\t\"calibrated_select\": ",
 		risk_names[args->risk], args->how.alpha, args->how.delta, calibration_tests[args->how.test],
-		found->units, args->split.seed, args->select, trace->candidates, trace->cohort, trace->max_tokens);
+		found->units, args->split.seed);
+	json_write_string(out, args->select);
+	fprintf(out,
+		",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": %u,\n\t\"calibrated_max_tokens\": %u\n}\n",
+		trace->candidates, trace->cohort, trace->max_tokens);
 	return fclose(out) ? failed("calibrate", "can't write '%s': %m", args->output) : EXIT_DONE;
 }
 

@@ -17,8 +17,6 @@ struct player {
 	struct played *out;
 };
 
-static int push(struct player *p, const struct veto_event *event) { return veto_session_push(p->session, event); }
-
 static int close_candidate(struct player *p, uint32_t i)
 {
 	const struct veto_event event = {
@@ -26,7 +24,7 @@ static int close_candidate(struct player *p, uint32_t i)
 
 	p->is_writing[i] = false;
 	p->writing--;
-	return push(p, &event);
+	return veto_session_push(p->session, &event);
 }
 
 static int open_waiting(struct player *p)
@@ -40,7 +38,7 @@ static int open_waiting(struct player *p)
 			continue;
 		p->is_writing[i] = true;
 		p->writing++;
-		err = push(p, &event);
+		err = veto_session_push(p->session, &event);
 		if (!err && p->question->candidate[i].tokens == 0)
 			err = close_candidate(p, i);
 	}
@@ -60,7 +58,7 @@ static int write_tokens(struct player *p)
 			continue;
 		event.ends_step = c->ends_step[p->at[i]];
 		trace_score(c, p->at[i]++, &event.score);
-		err = push(p, &event);
+		err = veto_session_push(p->session, &event);
 		p->out->tokens++;
 		is_any = true;
 		if (!err && p->at[i] == c->tokens)
@@ -90,14 +88,13 @@ static void obey(struct player *p)
 static void choose(struct player *p, uint32_t selector)
 {
 	struct veto_choice choice;
+	const bool has_choice = veto_session_select(p->session, selector, &choice) == 0;
 
-	for (uint32_t i = 0; i < p->trace->candidates; i++)
-		p->out->right += p->question->candidate[i].is_right;
-	p->out->has_choice = veto_session_select(p->session, selector, &choice) == 0;
-	for (uint32_t i = 0; p->out->has_choice && i < p->trace->candidates; i++) {
+	for (uint32_t i = 0; i < p->trace->candidates; i++) {
 		const struct trace_candidate *c = &p->question->candidate[i];
 
-		p->out->is_right |= c->answer == choice.answer && c->is_right;
+		p->out->right += c->is_right;
+		p->out->is_right |= has_choice && c->answer == choice.answer && c->is_right;
 	}
 }
 
@@ -145,16 +142,6 @@ int recorded_play(const struct trace *trace, const struct trace_question *questi
 	return err;
 }
 
-static int check_field(const struct trace *trace, const struct veto_rule *rule, size_t i, char *why)
-{
-	const enum veto_field field = (enum veto_field)rule->values.value[i][0];
-
-	if (rule->policy->param[i].type != VETO_PARAM_FIELD || trace->fields >> field & 1)
-		return 0;
-	return param_fail(-EINVAL, why, "%s: %s=%s: the recording has no such score of every candidate",
-		rule->policy->name, rule->policy->param[i].name, veto_fields[field].name);
-}
-
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
 	struct veto_session *session;
@@ -163,8 +150,8 @@ int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint
 	for (uint32_t r = 0; r < rules && !err; r++) {
 		if (strcmp(rule[r].policy->name, "partial-reward") == 0)
 			return param_fail(-EINVAL, why, "partial-reward: beams fork, and recorded candidates can't");
-		for (size_t i = 0; rule[r].policy->param[i].name && !err; i++)
-			err = check_field(trace, &rule[r], i, why);
+		err = param_check_fields(
+			&rule[r], trace->fields, "the recording has no such score of every candidate", why);
 	}
 	if (!err)
 		err = veto_session_new(rule, rules, trace->candidates, trace->cohort, trace->max_tokens, &session, why);

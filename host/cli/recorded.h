@@ -10,7 +10,7 @@ struct played {
 	uint64_t tokens; /* that were written */
 	uint32_t rounds; /* in which candidates wrote one each, a cohort's at a time: the longest chain */
 	uint32_t right, right_rejected; /* candidates */
-	bool has_choice, is_right; /* is_right: a candidate with the chosen answer is */
+	bool is_right; /* a candidate with the chosen answer is */
 };
 
 /* Play a question in lockstep: in each round every candidate that is being written has its next token, in index order, and

@@ -120,7 +120,8 @@ static int fill_all(const char *command, const char *policy, const char *select,
 	const enum part *part, struct settings *out)
 {
 	const char *at = strstr(policy, FREE), *key = at;
-	char *any;
+	char any[2 * VETO_LIST_MAX] = "0", *text;
+	size_t used = 1;
 	struct setting setting;
 	int status;
 
@@ -131,30 +132,25 @@ static int fill_all(const char *command, const char *policy, const char *select,
 		key--;
 	if (strncmp(key, "keep=", strlen("keep=")) == 0) {
 		for (int i = 0; i < SETTINGS; i++) {
-			char text[32];
+			char keep[32];
 
-			snprintf(text, sizeof(text), "%.4f", 1 - 0.99 * share_of((size_t)i));
-			out->text[i] = fill_in(policy, text);
+			snprintf(keep, sizeof(keep), "%.4f", 1 - 0.99 * share_of((size_t)i));
+			out->text[i] = fill_in(policy, keep);
 		}
 		return EXIT_DONE;
 	}
 	if (strncmp(policy, "floor:", strlen("floor:")) != 0 || strncmp(key, "threshold=", strlen("threshold=")) != 0)
 		return misused(command, "--policy %s: what can be free is threshold of floor, and keep", policy);
-	any = strstr(policy, "rungs=") ? NULL : fill_in(policy, "0");
-	if (!any) { /* as many thresholds as rungs */
-		char zeros[2 * VETO_LIST_MAX] = "0";
-		const char *rungs = strstr(policy, "rungs=");
-		size_t used = 1;
-
-		for (; rungs && *rungs && *rungs != ',' && used + 3 < sizeof(zeros); rungs++)
-			if (*rungs == '+')
-				used += (size_t)snprintf(zeros + used, sizeof(zeros) - used, "+0");
-		any = fill_in(policy, zeros);
-	}
-	status = any ? setting_read(command, any, select, trace, &setting) : failed(command, "out of memory");
+	/* As many thresholds as rungs. */
+	for (const char *rungs = strstr(policy, "rungs="); rungs && *rungs && *rungs != ',' && used + 3 < sizeof(any);
+		rungs++)
+		if (*rungs == '+')
+			used += (size_t)snprintf(any + used, sizeof(any) - used, "+0");
+	text = fill_in(policy, any);
+	status = text ? setting_read(command, text, select, trace, &setting) : failed(command, "out of memory");
 	if (!status)
 		status = find_thresholds(command, policy, trace, part, &setting.rule[0], out);
-	free(any);
+	free(text);
 	return status;
 }
 
