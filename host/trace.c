@@ -48,6 +48,24 @@ static int read_flag(const cJSON *line, const char *key, bool *out, char *why)
 	return 0;
 }
 
+/* What the header says of the recording, as text or JSON; NULL: nothing. */
+static int read_texts(const cJSON *line, struct trace *t, char *why)
+{
+	char **const out[] = {&t->model, &t->sampler, &t->template, &t->source};
+	static const char *const keys[] = {"model", "sampler", "template", "source"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, keys[i]);
+
+		if (!item || cJSON_IsNull(item))
+			continue;
+		*out[i] = cJSON_IsString(item) ? strdup(item->valuestring) : cJSON_PrintUnformatted(item);
+		if (!*out[i])
+			return param_fail(-ENOMEM, why, "out of memory");
+	}
+	return 0;
+}
+
 static int read_header(cJSON *line, struct reading *r, char *why)
 {
 	const cJSON *policy = cJSON_GetObjectItemCaseSensitive(line, "policy");
@@ -67,7 +85,7 @@ static int read_header(cJSON *line, struct reading *r, char *why)
 			"'none' can be played",
 			cJSON_IsString(policy) ? policy->valuestring : "?");
 	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
-	return err;
+	return err ? err : read_texts(line, t, why);
 }
 
 /* A number, null, or [low, high], in nats. */
@@ -111,13 +129,15 @@ static int read_list(const cJSON *list, const char *key, struct trace_candidate 
 	return 0;
 }
 
-/* Where steps end: at the positions that are listed, and at the last token. */
+/* Where steps end, and whether all are right so far: at the positions that are listed, and at the last token. */
 static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
 {
 	const cJSON *step;
 
 	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
-	if (!c->ends_step)
+	if (steps)
+		c->is_wrong_step = calloc(c->tokens + 1, sizeof(*c->is_wrong_step));
+	if (!c->ends_step || (steps && !c->is_wrong_step))
 		return param_fail(-ENOMEM, why, "out of memory");
 	cJSON_ArrayForEach(step, steps)
 	{
@@ -128,6 +148,7 @@ static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
 			return param_fail(
 				-EINVAL, why, "\"steps\" is no list of [position below %u, true or false]", c->tokens);
 		c->ends_step[(uint32_t)position->valuedouble] = true;
+		c->is_wrong_step[(uint32_t)position->valuedouble] = cJSON_IsFalse(cJSON_GetArrayItem(step, 1));
 	}
 	if (c->tokens > 0)
 		c->ends_step[c->tokens - 1] = true;
@@ -306,11 +327,16 @@ void trace_free(struct trace *t)
 			for (int f = 0; f < VETO_FIELDS; f++)
 				free(t->question[i].candidate[j].field[f]);
 			free(t->question[i].candidate[j].ends_step);
+			free(t->question[i].candidate[j].is_wrong_step);
 		}
 		free(t->question[i].candidate);
 		free(t->question[i].id);
 	}
 	free(t->question);
+	free(t->model);
+	free(t->sampler);
+	free(t->template);
+	free(t->source);
 	*t = (struct trace){0};
 }
 

@@ -16,6 +16,7 @@ struct trace_candidate {
 	uint32_t tokens;
 	struct veto_interval *field[VETO_FIELDS]; /* [tokens] as scores have them; NULL: was not recorded */
 	bool *ends_step; /* [tokens] */
+	bool *is_wrong_step; /* [tokens] the first so many steps are not all right; NULL: its steps have no labels */
 };
 
 struct trace_question {
@@ -29,6 +30,7 @@ struct trace {
 	uint32_t fields; /* bit 1u << field: every candidate has it */
 	struct trace_question *question; /* [questions] in the order of their first candidates */
 	uint32_t questions;
+	char *model, *sampler, *template, *source; /* how it was recorded, sampler as JSON; NULL: not stated */
 };
 
 /* Read a trace.

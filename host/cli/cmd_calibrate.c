@@ -294,7 +294,7 @@ static int report(const struct args *args, const struct trace *trace, const enum
 	int err = evaluation_make(trace, part, PART_TEST, &list->setting[found->chosen], &test, why);
 
 	if (!err)
-		err = evaluation_resample(&test, args->split.seed, why);
+		err = evaluation_resample(&test, NULL, args->split.seed, why);
 	if (!err)
 		print_report(args, list, found, &test);
 	evaluation_free(&test);

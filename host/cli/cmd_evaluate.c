@@ -148,7 +148,7 @@ static int play_setting(
 	int err = evaluation_make(trace, args->part == PARTS ? NULL : part, args->part, setting, &e, why);
 
 	if (!err)
-		err = evaluation_resample(&e, args->split.seed, why);
+		err = evaluation_resample(&e, NULL, args->split.seed, why);
 	if (!err && args->is_json)
 		print_json(setting, &e, trace->candidates);
 	else if (!err)

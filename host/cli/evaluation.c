@@ -62,6 +62,8 @@ static void add_outcome(struct sums *s, const struct outcome *o)
 	if (o->played.right > 0)
 		s->lost_shares += (double)o->played.right_rejected / o->played.right;
 	s->lost_answers += o->full.is_right && !o->played.is_right;
+	s->unfinished_full += o->full.unfinished;
+	s->unfinished += o->played.unfinished;
 }
 
 double ratio(double a, double b) { return b > 0 ? a / b : 0; }
@@ -80,6 +82,22 @@ double risk_of(const struct sums *s, enum risk risk)
 	}
 }
 
+double estimate_of(const struct sums *s, int estimate)
+{
+	switch (estimate) {
+	case SAVED:
+		return 1 - ratio((double)s->tokens, (double)s->full_tokens);
+	case ACCURACY:
+		return ratio((double)s->is_right, (double)s->questions);
+	case ACCURACY_DIFFERENCE:
+		return ratio((double)s->is_right - (double)s->full_right, (double)s->questions);
+	case TOKENS_DIFFERENCE:
+		return ratio((double)s->tokens - (double)s->reference_tokens, (double)s->full_tokens);
+	default:
+		return risk_of(s, (enum risk)estimate);
+	}
+}
+
 int by_value(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
@@ -87,37 +105,47 @@ int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int evaluation_resample(struct evaluation *e, uint64_t seed, char *why)
+/* Draw as many questions as there are, and estimate anew. */
+static void resample(const struct evaluation *e, const struct evaluation *reference, uint64_t *seed, double *drawn[])
 {
 	const uint32_t questions = (uint32_t)e->sums.questions;
-	double *drawn[RISKS];
-	const size_t tail = (size_t)(TAIL * RESAMPLES);
-	bool is_there = true;
 
-	for (int r = 0; r < RISKS; r++) {
-		drawn[r] = calloc(RESAMPLES, sizeof(**drawn));
-		is_there &= drawn[r] != NULL;
-	}
-	for (uint32_t i = 0; i < RESAMPLES && is_there; i++) {
+	for (uint32_t i = 0; i < RESAMPLES; i++) {
 		struct sums s = {0};
 
-		for (uint32_t j = 0; j < questions; j++)
-			add_outcome(&s, &e->outcome[random_below(&seed, questions)]);
-		for (int r = 0; r < RISKS; r++)
-			drawn[r][i] = risk_of(&s, (enum risk)r);
-	}
-	for (int r = 0; r < RISKS; r++) {
-		if (is_there) {
-			qsort(drawn[r], RESAMPLES, sizeof(**drawn), by_value);
-			e->low[r] = drawn[r][tail];
-			e->high[r] = drawn[r][RESAMPLES - 1 - tail];
+		for (uint32_t j = 0; j < questions; j++) {
+			const uint32_t q = random_below(seed, questions);
+
+			add_outcome(&s, &e->outcome[q]);
+			if (reference)
+				s.reference_tokens += reference->outcome[q].played.tokens;
 		}
-		free(drawn[r]);
+		for (int r = 0; r < ESTIMATES; r++)
+			drawn[r][i] = estimate_of(&s, r);
 	}
-	return is_there ? 0 : param_fail(-ENOMEM, why, "out of memory");
 }
 
-static bool is_labelled(const struct trace *trace, const struct trace_question *q)
+int evaluation_resample(struct evaluation *e, const struct evaluation *reference, uint64_t seed, char *why)
+{
+	double *all = calloc(ESTIMATES * RESAMPLES, sizeof(*all)), *drawn[ESTIMATES];
+	const size_t tail = (size_t)(TAIL * RESAMPLES);
+
+	if (!all)
+		return param_fail(-ENOMEM, why, "out of memory");
+	for (int r = 0; r < ESTIMATES; r++)
+		drawn[r] = all + (size_t)r * RESAMPLES;
+	e->sums.reference_tokens = reference ? reference->sums.tokens : 0;
+	resample(e, reference, &seed, drawn);
+	for (int r = 0; r < ESTIMATES; r++) {
+		qsort(drawn[r], RESAMPLES, sizeof(**drawn), by_value);
+		e->low[r] = drawn[r][tail];
+		e->high[r] = drawn[r][RESAMPLES - 1 - tail];
+	}
+	free(all);
+	return 0;
+}
+
+bool question_is_labelled(const struct trace *trace, const struct trace_question *q)
 {
 	for (uint32_t i = 0; i < trace->candidates; i++)
 		if (!q->candidate[i].is_labelled)
@@ -138,13 +166,14 @@ int evaluation_make(const struct trace *trace, const enum part *part, enum part 
 
 		if (part && part[i] != wanted)
 			continue;
-		if (!is_labelled(trace, q)) {
+		if (!question_is_labelled(trace, q)) {
 			out->unlabelled++;
 			continue;
 		}
-		err = recorded_play(trace, q, &setting->rule[setting->rules - 1], 1, &o->full, why);
+		o->question = q;
+		err = recorded_play(trace, q, &setting->rule[setting->rules - 1], 1, &o->full, NULL, why);
 		if (!err)
-			err = recorded_play(trace, q, setting->rule, setting->rules, &o->played, why);
+			err = recorded_play(trace, q, setting->rule, setting->rules, &o->played, NULL, why);
 		if (!err)
 			add_outcome(&out->sums, o);
 	}

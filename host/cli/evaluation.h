@@ -22,6 +22,7 @@ int setting_read(
 
 /* What a question gave without the policy and with it. */
 struct outcome {
+	const struct trace_question *question;
 	struct played full, played;
 };
 
@@ -29,28 +30,40 @@ struct sums {
 	uint64_t questions, full_tokens, tokens, rounds, full_right, is_right, right, right_rejected, answerable;
 	double lost_shares; /* of right candidates, over the answerable questions */
 	uint64_t lost_answers; /* right without the policy, and not with it */
+	uint64_t unfinished_full,
+		unfinished; /* tokens of candidates that never finish, without the policy and with it */
+	uint64_t reference_tokens; /* of the setting that this one is compared with */
 };
 
 enum risk { RISK_CANDIDATE, RISK_POOLED, RISK_ANSWER, RISKS };
 extern const char *const risk_names[RISKS];
 
+/* What else has an interval. */
+enum estimate { SAVED = RISKS, ACCURACY, ACCURACY_DIFFERENCE, TOKENS_DIFFERENCE, ESTIMATES };
+
 double ratio(double a, double b); /* 0 of nothing */
 int by_value(const void *a, const void *b); /* of doubles, for qsort() */
 double risk_of(const struct sums *sums, enum risk risk);
+/* The same of an enum risk or enum estimate: the share of tokens saved; questions answered right, and how many more than
+ * without the policy; tokens more than those of the reference, as a share of all. */
+double estimate_of(const struct sums *sums, int estimate);
 
-/* Outcomes of questions, their sums, and of each risk an interval of 95 %. */
+/* Outcomes of questions, their sums, and of each risk and estimate an interval of 95 %. */
 struct evaluation {
 	struct outcome *outcome; /* [sums.questions] */
 	struct sums sums;
 	uint32_t unlabelled; /* questions that were left out */
-	double low[RISKS], high[RISKS];
+	double low[ESTIMATES], high[ESTIMATES];
 };
 
+/* Whether every candidate says whether it is right. */
+bool question_is_labelled(const struct trace *trace, const struct trace_question *q);
 /* Play the labelled questions of a part (part NULL: all).  -ENOMEM, or as recorded_play(). */
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
 	struct evaluation *out, char *why);
-/* Find the intervals, by a bootstrap over the questions.  -ENOMEM */
-int evaluation_resample(struct evaluation *e, uint64_t seed, char *why);
+/* Find the intervals, by a bootstrap over the questions; the same seed draws the same questions for every setting.
+ * reference: of the same questions; NULL: none.  -ENOMEM */
+int evaluation_resample(struct evaluation *e, const struct evaluation *reference, uint64_t seed, char *why);
 /* The risks with their intervals, as JSON members behind others. */
 void evaluation_print_risks(const struct evaluation *e);
 void evaluation_free(struct evaluation *e);

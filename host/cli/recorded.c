@@ -15,6 +15,7 @@ struct player {
 	bool *is_writing; /* [candidates] */
 	uint32_t writing; /* of them */
 	struct played *out;
+	struct fate *fate; /* [candidates], or NULL */
 };
 
 static int close_candidate(struct player *p, uint32_t i)
@@ -60,12 +61,23 @@ static int write_tokens(struct player *p)
 		trace_score(c, p->at[i]++, &event.score);
 		err = veto_session_push(p->session, &event);
 		p->out->tokens++;
+		p->out->unfinished += !c->is_finished;
 		is_any = true;
 		if (!err && p->at[i] == c->tokens)
 			err = close_candidate(p, i);
 	}
 	p->out->rounds += is_any;
 	return err;
+}
+
+static void note_rejection(const struct veto_verdict *v, struct fate *out)
+{
+	if (out->rejected_at)
+		return;
+	out->rejected_at = v->tokens;
+	out->rule = v->rule;
+	out->score = (double)v->score / 0x1p20;
+	out->threshold = (double)v->threshold / 0x1p20;
 }
 
 static void obey(struct player *p)
@@ -78,6 +90,8 @@ static void obey(struct player *p)
 		if (v.is_shadow)
 			continue;
 		p->out->right_rejected += v.kind == VETO_REJECT && c->is_right;
+		if (p->fate && v.kind == VETO_REJECT)
+			note_rejection(&v, &p->fate[v.candidate]);
 		if (p->is_writing[v.candidate]) {
 			p->is_writing[v.candidate] = false;
 			p->writing--;
@@ -114,16 +128,19 @@ static int play_rounds(struct player *p)
 }
 
 int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
-	uint32_t rules, struct played *out, char *why)
+	uint32_t rules, struct played *out, struct fate *fate, char *why)
 {
 	struct player p = {.trace = trace,
 		.question = question,
 		.at = calloc(trace->candidates, sizeof(*p.at)),
 		.is_writing = calloc(trace->candidates, sizeof(*p.is_writing)),
-		.out = out};
+		.out = out,
+		.fate = fate};
 	int err = -ENOMEM;
 
 	*out = (struct played){0};
+	if (fate)
+		memset(fate, 0, trace->candidates * sizeof(*fate));
 	if (p.at && p.is_writing)
 		err = veto_session_new(
 			rule, rules, trace->candidates, trace->cohort, trace->max_tokens, &p.session, why);
@@ -135,6 +152,8 @@ int recorded_play(const struct trace *trace, const struct trace_question *questi
 			param_say(why, "%s: the session refused an event: %s", question->id, strerror(-err));
 		else
 			choose(&p, rules - 1);
+		for (uint32_t i = 0; i < trace->candidates && fate; i++)
+			fate[i].tokens = p.at[i];
 		veto_session_free(p.session);
 	}
 	free(p.is_writing);

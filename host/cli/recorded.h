@@ -8,16 +8,25 @@
 /* What came of a question. */
 struct played {
 	uint64_t tokens; /* that were written */
+	uint64_t unfinished; /* of these, by candidates that never finish in the recording */
 	uint32_t rounds; /* in which candidates wrote one each, a cohort's at a time: the longest chain */
 	uint32_t right, right_rejected; /* candidates */
 	bool is_right; /* a candidate with the chosen answer is */
 };
 
+/* What came of a candidate. */
+struct fate {
+	uint32_t tokens; /* that were written */
+	uint32_t rejected_at; /* after so many tokens; 0: never */
+	uint32_t rule; /* that rejected it */
+	double score, threshold; /* by which: nats, or of a reward its probability, as the rule reads it */
+};
+
 /* Play a question in lockstep: in each round every candidate that is being written has its next token, in index order, and
- * `cohort` are written at a time.  The last rule selects; rules that fork are refused by recorded_check().  Errors as
- * veto_session_new(). */
+ * `cohort` are written at a time.  The last rule selects; rules that fork are refused by recorded_check().  fate
+ * [candidates] may be NULL.  Errors as veto_session_new(). */
 int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
-	uint32_t rules, struct played *out, char *why);
+	uint32_t rules, struct played *out, struct fate *fate, char *why);
 
 /* Errors as veto_session_new(); -EINVAL also for a rule that forks, which recorded candidates can't, or that reads a score
  * which some candidate lacks. */
