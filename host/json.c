@@ -227,10 +227,10 @@ int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struc
 	return err;
 }
 
-/* Bytes of the UTF-8 character at s; 0: none. */
-static int utf8_length(const unsigned char *s)
+int json_utf8_length(const char *text)
 {
 	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *s = (const unsigned char *)text;
 	int length = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
 	uint32_t code = length > 1 ? *s & (0xffu >> (length + 1)) : *s;
 
@@ -246,20 +246,18 @@ static int utf8_length(const unsigned char *s)
 
 void json_write_string(FILE *out, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
-
 	fputc('"', out);
-	while (*s) {
-		int length = utf8_length(s);
+	while (*text) {
+		const int length = json_utf8_length(text);
 
 		if (length == 0) {
 			fputs("\\ufffd", out);
-			s++;
-		} else if (length == 1 && (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f)) {
-			fprintf(out, "\\u%04x", *s++);
+			text++;
+		} else if (length == 1 && (*text < 0x20 || *text == '"' || *text == '\\' || *text == 0x7f)) {
+			fprintf(out, "\\u%04x", (unsigned)*text++);
 		} else {
-			fwrite(s, 1, (size_t)length, out);
-			s += length;
+			fwrite(text, 1, (size_t)length, out);
+			text += length;
 		}
 	}
 	fputc('"', out);

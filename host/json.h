@@ -27,6 +27,9 @@ int json_object(const struct json_source *source,
 /* What is wrong with the object as a whole; returns -EINVAL. */
 int json_fail(const struct json_source *source, const char *what, char *why);
 
+/* Bytes of the UTF-8 character at text; 0: none. */
+int json_utf8_length(const char *text);
+
 /* Write a string in quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_write_string(FILE *out, const char *text);
 

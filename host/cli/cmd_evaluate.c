@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* veto evaluate: what policies would have done with recorded candidates. */
 #include "cli.h"
-#include "evaluation.h"
+#include "evaluate_report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SETTINGS_MAX 64
+#include <sys/stat.h>
 
 static const char help[] =
 	"Usage: veto evaluate [OPTION]... TRACE\n"
@@ -19,11 +18,13 @@ static const char help[] =
 	"                       a JSON file: {question: \"fit\", \"calibrate\" or \"test\"}\n"
 	"      --part PART      fit, calibrate or test: only those questions (with --split)\n"
 	"      --seed S         of the split's hash and of the intervals (default 1)\n"
+	"      --report FILE    the same as a page of tables and plots in HTML, beside what a length cap, random rejection and an\n"
+	"                       oracle would do\n"
 	"      --json           one JSON object a policy and selector\n"
 	"      --help           this text\n";
 
 struct args {
-	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *path;
+	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *path;
 	uint32_t policies, selects;
 	struct split split;
 	bool is_json;
@@ -64,6 +65,9 @@ static int read_option(int option, char *text, void *arg)
 			return EXIT_MISUSED;
 		args->split.seed = (uint64_t)seed;
 		return EXIT_DONE;
+	case 'r':
+		args->report = text;
+		return EXIT_DONE;
 	default:
 		args->is_json = true;
 		return EXIT_DONE;
@@ -79,6 +83,7 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"split", required_argument, NULL, 'x'},
 		{"part", required_argument, NULL, 'a'},
 		{"seed", required_argument, NULL, 'd'},
+		{"report", required_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -101,34 +106,34 @@ static int read_args(int argc, char **argv, struct args *args)
 	return EXIT_DONE;
 }
 
-static void print_json(const struct setting *setting, const struct evaluation *e, uint32_t candidates)
+static void print_json(const struct evaluated *v, uint32_t i)
 {
+	const struct setting *setting = &v->setting[i];
+	const struct evaluation *e = &v->evaluation[i];
 	const struct sums *s = &e->sums;
-	char rules[VETO_RULES_MAX * 512] = "none";
-	size_t used = 0;
+	char rules[VETO_RULES_MAX * 512];
 
-	for (uint32_t i = 0; i + 1 < setting->rules && used < sizeof(rules); i++) {
-		used += (size_t)snprintf(rules + used, sizeof(rules) - used, "%s", i ? RULES_JOINED : "");
-		used += (size_t)veto_rule_print(&setting->rule[i], rules + used, sizeof(rules) - used);
-	}
+	setting_print(setting, rules, sizeof(rules));
 	printf("{\"policy\":\"%s\",\"select\":\"%s\"", rules, setting->rule[setting->rules - 1].policy->name);
 	printf(",\"questions\":%" PRIu64 ",\"unlabelled\":%u,\"candidates\":%" PRIu64 ",\"tokens_full\":%" PRIu64
 	       ",\"tokens_used\":%" PRIu64
 	       ",\"saved\":%.6f,\"latency_tokens\":%.3f,\"accuracy_full\":%.6f,\"accuracy\":%.6f,"
 	       "\"right\":%" PRIu64 ",\"right_rejected\":%" PRIu64,
-		s->questions, e->unlabelled, s->questions * candidates, s->full_tokens, s->tokens,
+		s->questions, e->unlabelled, s->questions * v->trace->candidates, s->full_tokens, s->tokens,
 		1 - ratio((double)s->tokens, (double)s->full_tokens), ratio((double)s->rounds, (double)s->questions),
 		ratio((double)s->full_right, (double)s->questions), ratio((double)s->is_right, (double)s->questions),
 		s->right, s->right_rejected);
 	evaluation_print_risks(e);
+	comparison_print_json(&v->comparison[i], e, &v->baselines);
 	printf("}\n");
 }
 
-static void print_text(const struct setting *setting, const struct evaluation *e)
+static void print_text(const struct evaluated *v, uint32_t i)
 {
+	const struct evaluation *e = &v->evaluation[i];
 	const struct sums *s = &e->sums;
 
-	printf("%s, %s\n", setting->policy, setting->select);
+	printf("%s, %s\n", v->setting[i].policy, v->setting[i].select);
 	printf("  tokens      %" PRIu64 " of %" PRIu64 ", %.1f %% saved; the longest chain %.1f a question\n",
 		s->tokens, s->full_tokens, 100 - 100 * ratio((double)s->tokens, (double)s->full_tokens),
 		ratio((double)s->rounds, (double)s->questions));
@@ -138,42 +143,105 @@ static void print_text(const struct setting *setting, const struct evaluation *e
 	printf("  rejected    %" PRIu64 " of %" PRIu64 " right candidates\n", s->right_rejected, s->right);
 	for (int r = 0; r < RISKS; r++)
 		printf("  %-11s %.4f (%.4f to %.4f)\n", risk_names[r], risk_of(s, (enum risk)r), e->low[r], e->high[r]);
+	comparison_print_text(&v->comparison[i], e, &v->baselines);
 }
 
-static int play_setting(
-	const struct args *args, const struct trace *trace, const enum part *part, const struct setting *setting)
+/* Play every setting, and compare it with the first policy. */
+static int play_settings(struct evaluated *v)
 {
-	struct evaluation e;
+	const enum part *part = v->wanted == PARTS ? NULL : v->part;
 	char why[VETO_WHY_MAX];
-	int err = evaluation_make(trace, args->part == PARTS ? NULL : part, args->part, setting, &e, why);
 
-	if (!err)
-		err = evaluation_resample(&e, NULL, args->split.seed, why);
-	if (!err && args->is_json)
-		print_json(setting, &e, trace->candidates);
-	else if (!err)
-		print_text(setting, &e);
-	evaluation_free(&e);
-	return err ? failed("evaluate", "--policy %s: %s", setting->policy, why) : EXIT_DONE;
+	for (uint32_t i = 0; i < v->count; i++) {
+		const bool has_reference = v->count > v->selects;
+		int err = evaluation_make(v->trace, part, v->wanted, &v->setting[i], &v->evaluation[i], why);
+
+		if (!err && i == 0)
+			err = baselines_make(v->trace, &v->evaluation[0], &v->baselines, why);
+		if (err)
+			return failed("evaluate", "--policy %s: %s", v->setting[i].policy, why);
+		comparison_make(v->trace, v->part, &v->setting[i], &v->evaluation[i], &v->baselines, has_reference,
+			&v->comparison[i]);
+	}
+	for (uint32_t i = 0; i < v->count; i++) {
+		const uint32_t reference = v->selects + i % v->selects;
+
+		if (evaluation_resample(
+			    &v->evaluation[i], reference < v->count ? &v->evaluation[reference] : NULL, v->seed, why))
+			return failed("evaluate", "%s", why);
+	}
+	return EXIT_DONE;
 }
 
 /* Every combination, the one without a policy first; all are checked before one is played. */
+static int read_settings(const struct args *args, struct evaluated *v)
+{
+	int status = v->setting && v->evaluation && v->comparison ? EXIT_DONE : failed("evaluate", "out of memory");
+
+	for (uint32_t i = 0; i < v->count && !status; i++)
+		status = setting_read("evaluate", i < v->selects ? "none" : args->policy[i / v->selects - 1],
+			args->select[i % v->selects], v->trace, &v->setting[i]);
+	return status;
+}
+
+/* A report must not take the trace's place. */
+static int open_report(const struct args *args, struct report *out)
+{
+	struct stat trace, there;
+
+	if (!args->report)
+		return EXIT_DONE;
+	if (stat(args->path, &trace) == 0 && stat(args->report, &there) == 0 && trace.st_dev == there.st_dev &&
+		trace.st_ino == there.st_ino)
+		return misused("evaluate", "--report '%s' is the TRACE", args->report);
+	return report_open("evaluate", args->report, out);
+}
+
+static int write_report(const struct evaluated *v, struct report *report)
+{
+	char why[VETO_WHY_MAX];
+
+	if (!report->out)
+		return EXIT_DONE;
+	return evaluate_report(report, v, why) ? failed("evaluate", "%s", why) : EXIT_DONE;
+}
+
 static int play_all(const struct args *args, const struct trace *trace)
 {
 	const uint32_t count = (args->policies + 1) * args->selects;
-	struct setting *setting = calloc(count, sizeof(*setting));
+	struct evaluated v = {.trace = trace,
+		.wanted = args->part,
+		.path = args->path,
+		.split = args->split.text,
+		.seed = args->split.seed,
+		.count = count,
+		.selects = args->selects,
+		.setting = calloc(count, sizeof(*v.setting)),
+		.evaluation = calloc(count, sizeof(*v.evaluation)),
+		.comparison = calloc(count, sizeof(*v.comparison))};
+	struct report report = {.out = NULL};
 	int status;
 	enum part *part = split_parts("evaluate", &args->split, trace, &status);
 
-	if (!status && !setting)
-		status = failed("evaluate", "out of memory");
+	v.part = part;
+	if (!status)
+		status = read_settings(args, &v);
+	if (!status)
+		status = open_report(args, &report);
+	if (!status)
+		status = play_settings(&v);
+	if (!status)
+		status = write_report(&v, &report);
+	if (report_close("evaluate", &report, !status))
+		status = EXIT_FAILED;
 	for (uint32_t i = 0; i < count && !status; i++)
-		status = setting_read("evaluate", i < args->selects ? "none" : args->policy[i / args->selects - 1],
-			args->select[i % args->selects], trace, &setting[i]);
-	for (uint32_t i = 0; i < count && !status; i++)
-		status = play_setting(args, trace, part, &setting[i]);
+		args->is_json ? print_json(&v, i) : print_text(&v, i);
+	for (uint32_t i = 0; i < count && v.evaluation; i++)
+		evaluation_free(&v.evaluation[i]);
 	free(part);
-	free(setting);
+	free(v.setting);
+	free(v.evaluation);
+	free(v.comparison);
 	return status;
 }
 

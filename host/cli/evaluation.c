@@ -48,6 +48,18 @@ int setting_read(
 	return status;
 }
 
+size_t setting_print(const struct setting *setting, char *text, size_t bytes)
+{
+	size_t used = (size_t)snprintf(text, bytes, "%s", setting->rules > 1 ? "" : "none");
+
+	for (uint32_t i = 0; i + 1 < setting->rules && used < bytes; i++) {
+		used += (size_t)snprintf(text + used, bytes - used, "%s", i ? RULES_JOINED : "");
+		if (used < bytes)
+			used += (size_t)veto_rule_print(&setting->rule[i], text + used, bytes - used);
+	}
+	return used;
+}
+
 static void add_outcome(struct sums *s, const struct outcome *o)
 {
 	s->questions++;

@@ -20,6 +20,9 @@ struct setting {
 int setting_read(
 	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out);
 
+/* Its rules with all their parameters, joined, or "none", without the selector; as snprintf does. */
+size_t setting_print(const struct setting *setting, char *text, size_t bytes);
+
 /* What a question gave without the policy and with it. */
 struct outcome {
 	const struct trace_question *question;

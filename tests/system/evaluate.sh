@@ -15,6 +15,31 @@ cases=$((cases + 1))
 evaluate --json "${policies[@]}" >"$work/lines" || complain "evaluate failed"
 [ "$(wc -l <"$work/lines")" = 10 ] || complain "$(wc -l <"$work/lines") lines for 9 policies"
 python3 "$SOURCE/tests/system/evaluate.py" "$trace" <"$work/lines" >"$work/log" 2>&1 || complain "$(cat "$work/log")"
+echo '{"chain-0-4": "test", "chain-1-5": "fit", "chain-2-4": "fit", "chain-3-4": "test", "chain-4-3": "fit", "chain-5-4": "fit", "chain-6-3": "test",
+	"chain-7-4": "calibrate"}' >"$work/split.json"
+for part in fit test; do
+	cases=$((cases + 1))
+	evaluate --json "${policies[@]}" --split "$work/split.json" --part $part >"$work/part" || complain "evaluate failed"
+	python3 "$SOURCE/tests/system/evaluate.py" "$trace" "$work/split.json" $part <"$work/part" >"$work/log" 2>&1 || complain "$part: $(cat "$work/log")"
+done
+# Candidates that never finish, and wrong ones whose steps have no labels.
+python3 - "$trace" "$work/cut-off.jsonl" <<'PY'
+import json, sys
+head, *lines = [json.loads(line) for line in open(sys.argv[1])]
+for i, line in enumerate(lines):
+    line["finished"] = i % 5 != 0
+    if not line["correct"] and i % 3 == 0:
+        del line["steps"]
+open(sys.argv[2], "w").write("".join(json.dumps(x) + "\n" for x in [head, *lines]))
+PY
+cases=$((cases + 1))
+"$VETO" evaluate --json "${policies[@]}" "$work/cut-off.jsonl" >"$work/part" || complain "evaluate failed"
+python3 "$SOURCE/tests/system/evaluate.py" "$work/cut-off.jsonl" <"$work/part" >"$work/log" 2>&1 || complain "$(cat "$work/log")"
+expect '"oracle":"first-token"' "$VETO" evaluate --json "$work/cut-off.jsonl"
+expect '"oracle":"steps"' evaluate --json
+expect '"tokens_difference":null' evaluate --json
+expect '"score":null,"brier":null,"ece":null' evaluate --json --policy consensus
+expect "reliability of margin: none: there is no fit part without --split" evaluate --policy floor:score=margin,threshold=7
 evaluate --json "${policies[@]}" | cmp -s - "$work/lines" || complain "the same command gives other lines"
 
 # Selectors are combined with policies, rules are joined, and what stops rejects nobody.
