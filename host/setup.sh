@@ -38,7 +38,7 @@ packages_fetch="python3 python3-venv"
 packages_for() {
 	case $1 in
 	run) echo "$packages_build $packages_fetch" ;;
-	check) echo "$packages_build $packages_fetch libcmocka-dev locales man-db bsdextrautils" ;;
+	check) echo "$packages_build $packages_fetch libcmocka-dev locales man-db bsdextrautils chromium-headless-shell fonts-dejavu-core" ;;
 	bench) echo "$packages_build $packages_fetch" ;;
 	hw-report) echo "$packages_build yosys" ;;
 	tidy) echo "$packages_build libcmocka-dev clang-tidy clang-format cppcheck shellcheck" ;;

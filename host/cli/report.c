@@ -48,15 +48,17 @@ int report_open(const char *command, const char *path, struct report *out)
 int report_close(const char *command, struct report *r, bool is_whole)
 {
 	int status = EXIT_DONE;
-	bool is_written;
+	const bool has_error = r->out && ferror(r->out); /* why is not known any more */
 
 	if (!r->out)
 		return EXIT_DONE;
-	is_written = !ferror(r->out);
-	is_written &= fclose(r->out) == 0;
-	r->out = NULL;
-	if (is_whole && (!is_written || rename(r->temporary, r->path)))
+	if (fclose(r->out) && is_whole)
 		status = failed(command, "can't write '%s': %m", r->path);
+	else if (has_error && is_whole)
+		status = failed(command, "can't write '%s'", r->path);
+	else if (is_whole && rename(r->temporary, r->path))
+		status = failed(command, "can't write '%s': %m", r->path);
+	r->out = NULL;
 	if (!is_whole || status)
 		unlink(r->temporary);
 	free(r->temporary);
@@ -150,9 +152,10 @@ static const char style[] =
 	"@page{size:A4;margin:16mm}\n"
 	"@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--faint:#ddd;--c0:#000;--c1:#0072b2;--c2:#b34700;"
 	"--c3:#006b50;--c4:#94437a;--c5:#705800;--c6:#2f86bd;color-scheme:light}\n"
-	"body{max-width:none;padding:0;font-size:10pt}h2{margin-top:1.6rem;break-after:avoid}\n"
-	"figure,tr{break-inside:avoid}thead{display:table-header-group}.scroll{overflow:visible}table{font-size:7.5pt}\n"
-	"th,td{padding-right:.5rem}figure.pair .plots{grid-template-columns:1fr 1fr}}\n";
+	"html{font-size:12px}body{max-width:none;padding:0;font-size:1rem}p,.caption,figcaption{max-width:none}\n"
+	"h2{margin-top:1.6rem;break-after:avoid}\n"
+	"figure,tr{break-inside:avoid}thead{display:table-header-group}.scroll{overflow:visible}table{font-size:10.5px}\n"
+	"th,td{padding-right:.7rem}figure.pair .plots{grid-template-columns:1fr 1fr}}\n";
 
 void report_begin(struct report *r, const char *title)
 {

@@ -181,7 +181,9 @@ def main():
         expected = played(questions, line["policy"])
         name, values = rule(line["policy"]) if line["policy"] != "none" else ("none", {})
         expected["brier"], expected["ece"] = reliability(fit, questions, values) if values and fit else (None, None)
-        first = expected if first is None and values else first
+        if first is None and values:
+            first = expected
+            wrong += [f"{k} of the first policy is {line[k]}, paired with itself" for k in line if k.startswith("tokens_difference") and line[k] != 0]
         if first:
             expected["tokens_difference"] = (expected["tokens_used"] - first["tokens_used"]) / expected["tokens_full"]
         wrong += [f"{line['policy']}: {k} is {line[k]}, expected {expected[k]}" for k in COUNTS if line[k] != expected[k]]

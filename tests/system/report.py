@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of a report, worked out anew: report.py TRACE SPLIT REPORT < lines of `veto evaluate --json`.
+
+The bound on partial scores is found from the trace; the other cells are the numbers of the lines.  Says what differs.
+"""
+
+import html.parser
+import json
+import math
+import sys
+
+
+class Tables(html.parser.HTMLParser):
+    """Rows of cells by the tables' ids."""
+
+    def __init__(self):
+        super().__init__()
+        self.tables, self.open, self.is_cell = {}, None, False
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.open = self.tables.setdefault(dict(attrs)["id"], [])
+        elif tag == "tr":
+            self.open.append([])
+        elif tag in ("td", "th"):
+            self.open[-1].append("")
+            self.is_cell = True
+
+    def handle_endtag(self, tag):
+        self.is_cell &= tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.is_cell:
+            self.open[-1][-1] += data
+
+
+def number(cell):
+    return float(cell.split()[0].rstrip(",").replace("\u2212", "-"))
+
+
+def score(candidate, name, tokens):
+    values = candidate[{"token_logp": "logp"}.get(name, name)][:tokens]
+    return (-1 if name == "entropy" else 1) * sum(values) / len(values)
+
+
+def groups(questions, rung):
+    for question in questions:
+        members = [c for c in question if len(c["tokens"]) >= rung]
+        if len(members) > 1:
+            yield members
+
+
+def bound(fit, name, rung):
+    pairs, gaps = [], []
+    for members in groups(fit, rung):
+        finals = [score(c, name, None) for c in members]
+        pairs += [(score(c, name, rung), final, len(c["tokens"])) for c, final in zip(members, finals)]
+        best, second = sorted(finals, reverse=True)[:2]
+        gaps.append((best - second, len(members)))
+    n, count = len(pairs), len(gaps)
+    means = [sum(p[i] for p in pairs) / n for i in range(3)]
+    offset = means[0] - means[1]
+    sigma = math.sqrt(sum((a - b - offset) ** 2 for a, b, _ in pairs) / (n - 1))
+    gap = sum(g for g, _ in gaps) / count
+    covariance = sum((a - means[0]) * (b - means[1]) for a, b, _ in pairs)
+    spreads = [math.sqrt(sum((p[i] - means[i]) ** 2 for p in pairs)) for i in (0, 1)]
+    return {"n": n / count, "gap": gap, "sigma": sigma, "bound": (n / count - 1) * math.exp(-gap ** 2 / (4 * sigma ** 2)),
+            "bound, by question": sum(min(1, (k - 1) * math.exp(-g ** 2 / (4 * sigma ** 2))) for g, k in gaps) / count,
+            "correlation": covariance / (spreads[0] * spreads[1]), "expected": math.sqrt(rung / means[2])}
+
+
+def best_rejected(questions, name, rung, keep):
+    """By a gate at its first rung: the candidate with the best final score is not among the best `keep` there."""
+    lost = total = 0
+    for members in groups(questions, rung):
+        best = max(members, key=lambda c: score(c, name, None))
+        ranked = sorted(members, key=lambda c: -score(c, name, rung))
+        total += 1
+        lost += len(best["tokens"]) > rung and best not in ranked[:math.ceil(keep * len(members))]
+    return f"{lost} of {total}"
+
+
+def rows(table):
+    return [dict(zip(table[0], row)) for row in table[1:]]
+
+
+def check_lines(tables, lines):
+    """Cells of the tables that have a row for each line, or for each with the first selector."""
+    each, firsts = lines, [x for x in lines if x["select"] == lines[0]["select"]]
+    for table, of, column, key, unit in (
+            ("results", each, "tokens a question", None, 1), ("results", each, "longest chain, tokens", "latency_tokens", 1),
+            ("results", each, "tokens saved", "saved", 100), ("results", each, "accuracy", "accuracy", 100),
+            ("results", each, "accuracy, difference", "accuracy_difference", 100), ("risks", each, "risk of candidates", "risk_candidate", 100),
+            ("risks", each, "risk, pooled", "risk_pooled", 100), ("risks", each, "risk of answers", "risk_answer", 100),
+            ("baselines", firsts, "length cap", "saved_cap", 100), ("baselines", firsts, "random rejection", "saved_random", 100),
+            ("baselines", firsts, "oracle", "saved_oracle", 100), ("differences", firsts[2:], "tokens, difference", "tokens_difference", 100)):
+        seen = rows(tables[table])
+        if len(seen) != len(of):
+            yield f"{table}: {len(seen)} rows, expected {len(of)}"
+        for row, line in zip(seen, of):
+            expected = unit * line[key] if key else line["tokens_used"] / line["questions"]
+            if abs(number(row[column]) - expected) > 0.0501:
+                yield f"{table}: {column} of {line['policy']} is {row[column]}, expected {expected}"
+    scores = {x["score"]: x for x in reversed(lines) if x["score"]}
+    for row in rows(tables["scores"]):
+        for column, key in ("Brier", "brier"), ("ECE", "ece"):
+            if abs(number(row[column]) - scores[row["score"]][key]) > 1e-4:
+                yield f"{row['score']}: {column} is {row[column]}, expected {scores[row['score']][key]}"
+    if len(scores) != len(tables["scores"]) - 1:
+        yield f"{len(tables['scores']) - 1} scores, expected {list(scores)}"
+
+
+def check_bounds(tables, fit, questions):
+    seen = rows(tables["bound"])
+    expected_rungs = [("P1", 16), ("P1", 40), ("P2", 24), ("P2", 56), ("P3", 72)]
+    if [(row["policy"], int(row["rung"])) for row in seen] != expected_rungs:
+        yield f"rungs are {[(row['policy'], row['rung']) for row in seen]}"
+    for row in seen:
+        for column, expected in bound(fit, row["score"], int(row["rung"])).items():
+            if row["policy"] == "P2" and column.startswith("bound"):
+                if column == "bound" and row[column] != "not of a floor":
+                    yield f"the bound of a floor: {row[column]}"
+            elif abs(number(row[column]) - expected) > (0.05 if column == "n" else 5e-3 * abs(expected) + 1e-9):
+                yield f"{row['policy']} at {row['rung']}: {column} is {row[column]}, expected {expected}"
+    if seen[0]["best rejected"] != (expected := best_rejected(questions, "margin", 16, 0.5)):
+        yield f"P1 at 16: best rejected is {seen[0]['best rejected']}, expected {expected}"
+
+
+def main():
+    with open(sys.argv[1]) as trace:
+        next(trace)
+        candidates = [json.loads(line) for line in trace]
+    with open(sys.argv[2]) as file:
+        split = json.load(file)
+    lines, parser = [json.loads(line) for line in sys.stdin], Tables()
+    with open(sys.argv[3]) as file:
+        parser.feed(file.read())
+    part = "fit" if lines[0]["questions"] == sum(p == "fit" for p in split.values()) else "test"
+    fit, played = [[[c for c in candidates if c["prompt"] == q] for q in split if split[q] == p] for p in ("fit", part)]
+    wrong = [*check_lines(parser.tables, lines), *check_bounds(parser.tables, fit, played)]
+    sys.exit("\n".join(wrong) or None)
+
+
+if __name__ == "__main__":
+    main()
