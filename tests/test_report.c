@@ -137,6 +137,7 @@ static void draw(struct plot_axis x, struct plot_axis y, double a, double b)
 {
 	struct plot_entry entry = {"an entry", 1, PLOT_BOX, true, PLOT_DOTTED};
 	struct plot p;
+	int lines = 0;
 
 	plot_begin(&p, start(), 400, 300, "title", x, y, &entry, 1);
 	plot_line(&p, (double[]){a, b, a}, (double[]){b, a, NAN}, 3, 0, PLOT_SOLID);
@@ -151,6 +152,9 @@ static void draw(struct plot_axis x, struct plot_axis y, double a, double b)
 	assert_non_null(strstr(text, ">tip<"));
 	assert_null(strstr(text, "not there"));
 	check_numbers(400);
+	for (const char *at = text; (at = strstr(at, "\"grid\"")); at++)
+		lines++;
+	assert_in_range(lines, 4, 16); /* of two axes */
 }
 
 static void whatever_the_values_a_plot_holds_them(void **state)

@@ -10,6 +10,9 @@ import json
 import math
 import sys
 
+sys.dont_write_bytecode = True
+import evaluate  # noqa: E402
+
 
 class Tables(html.parser.HTMLParser):
     """Rows of cells by the tables' ids."""
@@ -70,15 +73,21 @@ def bound(fit, name, rung):
             "correlation": covariance / (spreads[0] * spreads[1]), "expected": math.sqrt(rung / means[2])}
 
 
-def best_rejected(questions, name, rung, keep):
-    """By a gate at its first rung: the candidate with the best final score is not among the best `keep` there."""
-    lost = total = 0
-    for members in groups(questions, rung):
-        best = max(members, key=lambda c: score(c, name, None))
-        ranked = sorted(members, key=lambda c: -score(c, name, rung))
-        total += 1
-        lost += len(best["tokens"]) > rung and best not in ranked[:math.ceil(keep * len(members))]
-    return f"{lost} of {total}"
+def best_rejected(questions, policy, name, rung):
+    """Of the candidates that have as many tokens, the one with the best final score, by this rule at this rung."""
+    for question in questions:
+        for c in question:
+            c["end"] = None
+        kind, values = evaluate.rule(policy)
+        {"gate": evaluate.gate, "floor": floor_with_rungs}[kind](question, values)
+    ends = [max(members, key=lambda c: score(c, name, None))["end"] for members in groups(questions, rung)]
+    return f"{ends.count(rung)} of {len(ends)}"
+
+
+def floor_with_rungs(question, values):
+    rungs, thresholds = (values[k].split("+") for k in ("rungs", "threshold"))
+    for c in question[int(values["min_survivors"]):]:
+        c["end"] = next((int(t) for t, low in zip(rungs, thresholds) if len(c["tokens"]) > int(t) and score(c, values["score"], int(t)) < float(low)), None)
 
 
 def rows(table):
@@ -111,11 +120,13 @@ def check_lines(tables, lines):
         yield f"{len(tables['scores']) - 1} scores, expected {list(scores)}"
 
 
-def check_bounds(tables, fit, questions):
+def check_bounds(tables, policies, fit, questions):
     seen = rows(tables["bound"])
-    expected_rungs = [("P1", 16), ("P1", 40), ("P2", 24), ("P2", 56), ("P3", 72)]
+    expected_rungs = [("P1", 16), ("P1", 40), ("P2", 24), ("P2", 56), ("P3", 72), ("P4", 8), ("P4", 24)]
     if [(row["policy"], int(row["rung"])) for row in seen] != expected_rungs:
         yield f"rungs are {[(row['policy'], row['rung']) for row in seen]}"
+    if questions is fit and not any(row["policy"] == "P4" and not row["best rejected"].startswith("0 ") for row in seen):
+        yield "P4 rejects no best candidate: that column says nothing"
     for row in seen:
         for column, expected in bound(fit, row["score"], int(row["rung"])).items():
             if row["policy"] == "P2" and column.startswith("bound"):
@@ -123,8 +134,9 @@ def check_bounds(tables, fit, questions):
                     yield f"the bound of a floor: {row[column]}"
             elif abs(number(row[column]) - expected) > (0.05 if column == "n" else 5e-3 * abs(expected) + 1e-9):
                 yield f"{row['policy']} at {row['rung']}: {column} is {row[column]}, expected {expected}"
-    if seen[0]["best rejected"] != (expected := best_rejected(questions, "margin", 16, 0.5)):
-        yield f"P1 at 16: best rejected is {seen[0]['best rejected']}, expected {expected}"
+        if row["policy"] != "P3" and row["best rejected"] != (expected := best_rejected(
+                questions, policies[int(row["policy"][1:])], row["score"], int(row["rung"]))):
+            yield f"{row['policy']} at {row['rung']}: best rejected is {row['best rejected']}, expected {expected}"
 
 
 def main():
@@ -137,8 +149,9 @@ def main():
     with open(sys.argv[3]) as file:
         parser.feed(file.read())
     part = "fit" if lines[0]["questions"] == sum(p == "fit" for p in split.values()) else "test"
-    fit, played = [[[c for c in candidates if c["prompt"] == q] for q in split if split[q] == p] for p in ("fit", part)]
-    wrong = [*check_lines(parser.tables, lines), *check_bounds(parser.tables, fit, played)]
+    fit, test = [[[c for c in candidates if c["prompt"] == q] for q in split if split[q] == p] for p in ("fit", "test")]
+    played = fit if part == "fit" else test
+    wrong = [*check_lines(parser.tables, lines), *check_bounds(parser.tables, list(dict.fromkeys(x["policy"] for x in lines)), fit, played)]
     sys.exit("\n".join(wrong) or None)
 
 

@@ -14,7 +14,7 @@ open(sys.argv[2], "w").write("".join(json.dumps(x) + "\n" for x in [head, *lines
 PY
 evaluate() { "$VETO" evaluate "$@" "$trace"; }
 policies=(--policy gate:score=margin,rungs=16+40,keep=0.5 --policy floor:score=entropy,rungs=24+56,threshold=-0.11+-0.1
-	--policy "consensus + gate:rungs=72,keep=0.25" --policy window-floor:warmup=2,window=8)
+	--policy "consensus + gate:rungs=72,keep=0.25" --policy gate:score=token_logp,rungs=8+24,keep=0.5 --policy window-floor:warmup=2,window=8)
 split=$work/split.json
 echo '{"chain-0-4": "test", "chain-1-5": "fit", "chain-2-4": "fit", "chain-3-4": "test", "chain-4-3": "fit", "chain-5-4": "fit", "chain-6-3": "test"}' >"$split"
 numbers() {
