@@ -124,14 +124,11 @@ static struct baseline reject_randomly(const struct trace *trace, const struct e
 		for (uint32_t j = 0; j < trace->candidates; j++) {
 			const struct trace_candidate *c = &e->outcome[i].question->candidate[j];
 
-			if (c->tokens == 0)
-				continue;
-			tokens += h < 1 ? expected_tokens(c->tokens, h) : 1;
-			if (!c->is_right)
-				continue;
-			right++;
+			tokens += expected_tokens(c->tokens, h);
+			right += c->is_right;
 			/* After its last token it has finished. */
-			lost_here += h < 1 ? -expm1((c->tokens - 1) * log1p(-h)) : c->tokens > 1;
+			if (c->is_right && c->tokens > 1)
+				lost_here += h < 1 ? -expm1((c->tokens - 1) * log1p(-h)) : 1;
 		}
 		lost += lost_here;
 		shares += ratio(lost_here, right);

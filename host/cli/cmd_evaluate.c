@@ -120,7 +120,7 @@ static void print_json(const struct evaluated *v, uint32_t i)
 	       ",\"saved\":%.6f,\"latency_tokens\":%.3f,\"accuracy_full\":%.6f,\"accuracy\":%.6f,"
 	       "\"right\":%" PRIu64 ",\"right_rejected\":%" PRIu64,
 		s->questions, e->unlabelled, s->questions * v->trace->candidates, s->full_tokens, s->tokens,
-		1 - ratio((double)s->tokens, (double)s->full_tokens), ratio((double)s->rounds, (double)s->questions),
+		estimate_of(s, SAVED), ratio((double)s->rounds, (double)s->questions),
 		ratio((double)s->full_right, (double)s->questions), ratio((double)s->is_right, (double)s->questions),
 		s->right, s->right_rejected);
 	evaluation_print_risks(e);
@@ -135,8 +135,7 @@ static void print_text(const struct evaluated *v, uint32_t i)
 
 	printf("%s, %s\n", v->setting[i].policy, v->setting[i].select);
 	printf("  tokens      %" PRIu64 " of %" PRIu64 ", %.1f %% saved; the longest chain %.1f a question\n",
-		s->tokens, s->full_tokens, 100 - 100 * ratio((double)s->tokens, (double)s->full_tokens),
-		ratio((double)s->rounds, (double)s->questions));
+		s->tokens, s->full_tokens, 100 * estimate_of(s, SAVED), ratio((double)s->rounds, (double)s->questions));
 	printf("  accuracy    %.1f %%, without the policy %.1f %%\n",
 		100 * ratio((double)s->is_right, (double)s->questions),
 		100 * ratio((double)s->full_right, (double)s->questions));

@@ -60,34 +60,47 @@ static bool has_rejected(const struct reading *reading, const struct fate *fate,
 	return false;
 }
 
-/* Of the wrong ones the one that was rejected first; else the first, where the rule rejected somebody if it can be. */
-static void choose(const struct trace *trace, const struct evaluation *e, const struct reading *reading,
+static enum kind kind_of(const struct chosen *c)
+{
+	const bool is_right = c->question->candidate[c->candidate].is_right;
+
+	if (c->fate[c->candidate].rejected_at > 0)
+		return is_right ? RIGHT_REJECTED : WRONG_REJECTED;
+	return is_right ? RIGHT_KEPT : WRONG_KEPT;
+}
+
+/* Whether one shows more than the one before it, if there is one: a wrong one that was rejected earlier, or one of a
+ * question in which the rule rejected somebody, so that its threshold is known. */
+static bool is_better(
+	const struct reading *reading, uint32_t candidates, const struct chosen *c, const struct chosen *before)
+{
+	if (!before->question)
+		return true;
+	if (kind_of(c) == WRONG_REJECTED)
+		return c->fate[c->candidate].rejected_at < before->fate[before->candidate].rejected_at;
+	return has_rejected(reading, c->fate, candidates) && !has_rejected(reading, before->fate, candidates);
+}
+
+/* One of each kind, as far as there are some; returns how many. */
+static uint32_t choose(const struct trace *trace, const struct evaluation *e, const struct reading *reading,
 	const struct fate *fate, struct chosen out[KINDS])
 {
-	bool is_better[KINDS] = {false};
+	uint32_t count = 0;
 
 	memset(out, 0, KINDS * sizeof(*out));
-	for (uint32_t i = 0; i < e->sums.questions; i++) {
-		const struct fate *here = &fate[(size_t)i * trace->candidates];
-		const bool has_threshold = has_rejected(reading, here, trace->candidates);
-
+	for (uint32_t i = 0; i < e->sums.questions; i++)
 		for (uint32_t j = 0; j < trace->candidates; j++) {
-			const bool is_rejected = here[j].rejected_at > 0,
-				   is_right = e->outcome[i].question->candidate[j].is_right;
-			const enum kind kind = is_rejected ? (is_right ? RIGHT_REJECTED : WRONG_REJECTED)
-							   : (is_right ? RIGHT_KEPT : WRONG_KEPT);
-			struct chosen *c = &out[kind];
+			const struct chosen c = {e->outcome[i].question, &fate[(size_t)i * trace->candidates], j};
+			const bool is_other_rules = c.fate[j].rejected_at > 0 && c.fate[j].rule != reading->index;
+			struct chosen *best = &out[kind_of(&c)];
 
-			if (e->outcome[i].question->candidate[j].tokens == 0 ||
-				(is_rejected && here[j].rule != reading->index))
+			if (c.question->candidate[j].tokens == 0 || is_other_rules ||
+				!is_better(reading, trace->candidates, &c, best))
 				continue;
-			if (!c->question || (has_threshold && !is_better[kind]) ||
-				(kind == WRONG_REJECTED && here[j].rejected_at < c->fate[c->candidate].rejected_at)) {
-				*c = (struct chosen){e->outcome[i].question, here, j};
-				is_better[kind] = has_threshold;
-			}
+			count += !best->question;
+			*best = c;
 		}
-	}
+	return count;
 }
 
 /* --- A curve --- */
@@ -205,7 +218,9 @@ void report_curves(struct report *r, const struct evaluated *v, uint32_t index, 
 
 	if (!read_rule_of(&v->setting[index], &reading))
 		return;
-	choose(v->trace, &v->evaluation[index], &reading, fate, chosen);
+	if (choose(v->trace, &v->evaluation[index], &reading, fate, chosen) == 0)
+		return;
+	report_heading(r, "scores-of-candidates", "A few candidates");
 	report_figure_begin(r, "curves", true);
 	for (int k = 0; k < KINDS; k++)
 		if (chosen[k].question)

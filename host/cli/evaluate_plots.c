@@ -59,7 +59,14 @@ static void draw_front(struct plot *p, const struct evaluated *v, bool is_latenc
 
 static int colour_of(uint32_t select) { return 1 + (int)(select % 6); }
 
-static enum plot_shape shape_of(uint32_t select) { return (enum plot_shape)(select % PLOT_SHAPES); }
+/* Those that follow each other can be seen where they lie on each other. */
+static enum plot_shape shape_of(uint32_t select)
+{
+	static const enum plot_shape shapes[PLOT_SHAPES] = {
+		PLOT_DISC, PLOT_BOX, PLOT_TRIANGLE, PLOT_RING, PLOT_DIAMOND, PLOT_CROSS, PLOT_DOWN, PLOT_SQUARE};
+
+	return shapes[select % PLOT_SHAPES];
+}
 
 /* Whether there is room for intervals. */
 static bool has_whiskers(const struct evaluated *v) { return v->selects == 1 && v->count <= WHISKERS_MOST; }

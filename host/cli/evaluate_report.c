@@ -396,7 +396,6 @@ static int write_curves(struct report *r, const struct evaluated *v, char *why)
 	fate = find_fates(v, i, &err, why);
 	if (err)
 		return err;
-	report_heading(r, "scores-of-candidates", "A few candidates");
 	report_curves(r, v, i, fate);
 	free(fate);
 	return 0;

@@ -98,7 +98,7 @@ double estimate_of(const struct sums *s, int estimate)
 {
 	switch (estimate) {
 	case SAVED:
-		return 1 - ratio((double)s->tokens, (double)s->full_tokens);
+		return ratio((double)s->full_tokens - (double)s->tokens, (double)s->full_tokens);
 	case ACCURACY:
 		return ratio((double)s->is_right, (double)s->questions);
 	case ACCURACY_DIFFERENCE:

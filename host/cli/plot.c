@@ -211,8 +211,8 @@ static void draw_shape(struct plot *p, double x, double y, int colour, enum plot
 		[PLOT_SQUARE] = "m-4 -4h8v8h-8z",
 		[PLOT_TRIANGLE] = "m0 -5l5 9h-10z",
 		[PLOT_DIAMOND] = "m0 -5.5l5.5 5.5l-5.5 5.5l-5.5 -5.5z",
-		[PLOT_RING] = "m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z",
-		[PLOT_BOX] = "m-4 -4h8v8h-8z",
+		[PLOT_RING] = "m-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0z",
+		[PLOT_BOX] = "m-5 -5h10v10h-10z",
 		[PLOT_CROSS] = "m-4 -4l8 8m0 -8l-8 8",
 		[PLOT_DOWN] = "m0 5l5 -9h-10z",
 	};

@@ -143,7 +143,7 @@ static const char style[] =
 	"svg .soft{fill:var(--soft);font-variant-numeric:tabular-nums}svg .name{font-weight:600;font-size:13px}\n"
 	"svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}\n"
 	"svg .grid{stroke:var(--faint);stroke-width:1}svg .axis{stroke:var(--soft);stroke-width:1}\n"
-	"svg .mark{fill:currentColor;stroke:currentColor;stroke-width:1.5}svg .open{fill:var(--paper)}\n"
+	"svg .mark{fill:currentColor;stroke:currentColor;stroke-width:1.5}svg .open{fill:none}\n"
 	"svg .line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}\n"
 	"svg .dashed{stroke-dasharray:7 5}svg .dotted{stroke-dasharray:1 5}svg .thin{stroke-width:1}\n"
 	"svg .band{fill:currentColor;fill-opacity:.14;stroke:none}\n"
