@@ -241,8 +241,8 @@ static void write_reliabilities(struct report *r, const struct evaluated *v)
 		"Brier score: the mean square of predicted chance less outcome, lower is better. ECE: how far predicted and "
 		"seen shares lie apart, mean over ten bins of equal width, weighted by candidates.");
 	header(r, (const char *const[]){"score", "missing"}, 2,
-		(const char *const[]){"candidates", "without a score", "log-odds at score 0", "slope",
-			"Brier", "ECE", NULL});
+		(const char *const[]){
+			"candidates", "without a score", "log-odds at score 0", "slope", "Brier", "ECE", NULL});
 	for (uint32_t i = 0; i < v->count; i += v->selects) {
 		const struct reliability *of = &v->comparison[i].reliability;
 
@@ -259,6 +259,33 @@ static void write_reliabilities(struct report *r, const struct evaluated *v)
 		cell_value(r, of->missing ? NAN : of->ece);
 		report_row_end(r);
 	}
+	report_table_end(r);
+}
+
+/* What the diagrams show, in numbers. */
+static void write_bins(struct report *r, const struct evaluated *v)
+{
+	report_table_begin(
+		r, "bins", "The diagrams in numbers: bins of predicted chances that hold any candidate; shares in %.");
+	header(r, (const char *const[]){"score", "bin"}, 2,
+		(const char *const[]){"candidates", "predicted, mean", "right", NULL});
+	for (uint32_t i = 0; i < v->count; i += v->selects)
+		for (int b = 0; b < RELIABILITY_BINS; b++) {
+			const struct reliability_bin *bin = &v->comparison[i].reliability.bin[b];
+			const double n = (double)bin->candidates;
+			double low, high;
+
+			if (v->comparison[i].field < 0 || is_repeated(v, i) || bin->candidates == 0)
+				continue;
+			wilson(bin->right, bin->candidates, &low, &high);
+			report_row_begin(r);
+			report_cell(r, "%s", veto_fields[v->comparison[i].field].name);
+			report_cell(r, "%d" TO "%d", b * 100 / RELIABILITY_BINS, (b + 1) * 100 / RELIABILITY_BINS);
+			report_number(r, "%" PRIu64, bin->candidates);
+			cell_percent(r, bin->sum / n);
+			report_number(r, "%.1f (%.1f" TO "%.1f)", 100 * (double)bin->right / n, 100 * low, 100 * high);
+			report_row_end(r);
+		}
 	report_table_end(r);
 }
 
@@ -289,6 +316,7 @@ static void write_reliability(struct report *r, const struct evaluated *v)
 	report_figure_end(r,
 		"On the dashed line the predicted chance is the share that was right; beside each mark the number of its "
 		"candidates. Lines are Wilson's intervals of 95 %%, too short where candidates of a question are alike.");
+	write_bins(r, v);
 }
 
 /* --- The bound, and curves --- */

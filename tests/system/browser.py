@@ -164,7 +164,7 @@ def main():
     wrong = []
     with open(path, encoding="utf-8") as file:
         check_file(file.read(), wrong)
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)
         browser.open("file://" + path)
         papers = []

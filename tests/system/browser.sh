@@ -42,7 +42,7 @@ seen() {
 look "model $odd" "${odd}.json" "$odd" "P2" "Risk of answers" -- --policy "$policy" --policy gate:rungs=16+40,keep=0.5 \
 	--policy "consensus + speculative:budget=200" --select majority --select best:score=margin --split 1,1,1
 seen 'd["figures"] == ["pareto", "risk", "reliability", "curves"] and 8 <= d["plots"] <= 12 and d["pages"] >= 2'
-seen 'd["tables"] == ["policies", "results", "risks", "baselines", "differences", "scores", "bound"]'
+seen 'd["tables"] == ["policies", "results", "risks", "baselines", "differences", "scores", "bins", "bound"]'
 look "Without a policy" -- # nothing is saved, and nothing rejected
 seen 'd["figures"] == ["pareto", "risk"] and d["plots"] == 4'
 many=()

@@ -8,6 +8,7 @@ The bound on partial scores is found from the trace; the other cells are the num
 import html.parser
 import json
 import math
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -120,6 +121,45 @@ def check_lines(tables, lines):
         yield f"{len(tables['scores']) - 1} scores, expected {list(scores)}"
 
 
+def check_bins(tables, lines):
+    """Counts, and Wilson's intervals from them."""
+    totals = {}
+    for row in rows(tables["bins"]):
+        n, share, z2 = int(row["candidates"]), number(row["right"]) / 100, 1.959964 ** 2
+        low, high = (float(x) / 100 for x in row["right"].split("(")[1].rstrip(")").split("\u2013"))
+        k = round(share * n)
+        middle, half = (k / n + z2 / (2 * n)) / (1 + z2 / n), math.sqrt(z2 * (k / n * (1 - k / n) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+        if abs(low - middle + half) > 6e-4 or abs(high - middle - half) > 6e-4 or abs(k - share * n) > 6e-4 * n:
+            yield f"bin {row}: expected {middle - half} to {middle + half}"
+        start, end = (float(x) for x in row["bin"].split("\u2013"))
+        if not start - 0.06 <= number(row["predicted, mean"]) <= end + 0.06:
+            yield f"bin {row}: its mean lies outside"
+        totals[row["score"]] = totals.get(row["score"], 0) + n
+    if set(totals) != {x["score"] for x in lines if x["score"]} or set(totals.values()) != {lines[0]["candidates"]}:
+        yield f"candidates of bins: {totals}"
+
+
+def check_curves(page, questions, policy):
+    """That the candidates whose scores are drawn ended as the titles say, by the first policy."""
+    for question in questions:
+        for c in question:
+            c["end"] = None
+        evaluate.gate(question, evaluate.rule(policy)[1])
+    played = {(c["prompt"], c["candidate"]): c for q in questions for c in q}
+    figure = page.split('id="curves"')[1].split("</figure>")[0]
+    titles = re.findall(r'aria-label="(Right|Wrong), (kept|rejected after (\d+) of (\d+) tokens)"', figure)
+    names = re.findall(r">tokens of candidate (\d+) of ([^<]+)<", figure)
+    if len(titles) != len(names) or len(titles) < 2 or len(set(titles)) != len(titles):
+        yield f"curves: {titles} of {names}"
+    first = min((c["end"] for c in played.values() if c["end"] and not c["correct"]), default=None)
+    for (is_right, what, end, tokens), (index, prompt) in zip(titles, names):
+        c = played[prompt, int(index)]
+        if c["correct"] != (is_right == "Right") or c["end"] != (int(end) if end else None) or (tokens and len(c["tokens"]) != int(tokens)):
+            yield f"candidate {index} of {prompt}: {is_right}, {what}, and it ends at {c['end']}"
+        if is_right == "Wrong" and end and int(end) != first:
+            yield f"wrong ones are rejected from {first} on, not {end}"
+
+
 def check_bounds(tables, policies, fit, questions):
     seen = rows(tables["bound"])
     expected_rungs = [("P1", 16), ("P1", 40), ("P2", 24), ("P2", 56), ("P3", 72), ("P4", 8), ("P4", 24)]
@@ -147,11 +187,14 @@ def main():
         split = json.load(file)
     lines, parser = [json.loads(line) for line in sys.stdin], Tables()
     with open(sys.argv[3]) as file:
-        parser.feed(file.read())
+        page = file.read()
+    parser.feed(page)
     part = "fit" if lines[0]["questions"] == sum(p == "fit" for p in split.values()) else "test"
     fit, test = [[[c for c in candidates if c["prompt"] == q] for q in split if split[q] == p] for p in ("fit", "test")]
     played = fit if part == "fit" else test
-    wrong = [*check_lines(parser.tables, lines), *check_bounds(parser.tables, list(dict.fromkeys(x["policy"] for x in lines)), fit, played)]
+    policies = list(dict.fromkeys(x["policy"] for x in lines))
+    wrong = [*check_lines(parser.tables, lines), *check_bins(parser.tables, lines), *check_bounds(parser.tables, policies, fit, played),
+             *check_curves(page, played, policies[1])]
     sys.exit("\n".join(wrong) or None)
 
 

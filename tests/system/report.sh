@@ -35,6 +35,11 @@ grep -q 'id="reliability"' "$work/report.html" && complain "a diagram without a 
 evaluate --report "$work/report.html" >/dev/null # without any policy
 grep -q 'id="pareto"' "$work/report.html" || complain "no plot without policies"
 grep -q "not stated" "$work/report.html" && complain "the recording says all"
+grep -qF '<dt>Sampler</dt><dd>{&quot;temperature&quot;:0.7,&quot;min_p&quot;:0.05}</dd>' "$work/report.html" || complain "the sampler is not there"
+grep -qF 'File</dt><dd>'"$trace"'</dd>' "$work/report.html" || complain "the file is not there"
+sed '1s/"model": "[^"]*", //' "$trace" >"$work/silent.jsonl"
+"$VETO" evaluate --report "$work/report.html" "$work/silent.jsonl" >/dev/null
+grep -qF '<dt>Model</dt><dd>not stated</dd>' "$work/report.html" || complain "a model that nobody stated"
 
 # What can't be written is said before anything is played, and leaves nothing.
 mkdir "$work/folder" "$work/empty"
