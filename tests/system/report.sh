@@ -43,9 +43,10 @@ grep -qF '<dt>Model</dt><dd>not stated</dd>' "$work/report.html" || complain "a 
 
 # What can't be written is said before anything is played, and leaves nothing.
 mkdir "$work/folder" "$work/empty"
+mkfifo "$work/fifo"
 refuse 1 "can't write '/nowhere/r.html'" evaluate --report /nowhere/r.html
 refuse 1 "can't write '$work/folder': it is no regular file" evaluate --report "$work/folder"
-refuse 1 "can't write '/dev/full': it is no regular file" evaluate --report /dev/full
+refuse 1 "can't write '$work/fifo': it is no regular file" evaluate --report "$work/fifo"
 cp "$trace" "$work/copy.jsonl"
 refuse 2 "--report '$trace' is the TRACE" evaluate --report "$trace"
 refuse 2 "unknown policy 'gates'" evaluate --report "$work/empty/report.html" --policy gates
