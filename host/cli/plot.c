@@ -92,10 +92,10 @@ static void write_word(
 		memcpy(cut + used, text + used, (size_t)(bytes ? bytes : 1));
 		used += (size_t)(bytes ? bytes : 1);
 	}
-	strcpy(cut + used, text[used] ? "\xe2\x80\xa6" : "");
+	cut[used] = 0;
 	fprintf(p->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor, class);
 	report_text(p->out, cut);
-	fputs("</text>\n", p->out);
+	fprintf(p->out, "%s</text>\n", text[used] ? "\xe2\x80\xa6" : "");
 }
 
 void plot_word(struct plot *p, double x, double y, const char *text)

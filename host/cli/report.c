@@ -48,17 +48,17 @@ int report_open(const char *command, const char *path, struct report *out)
 int report_close(const char *command, struct report *r, bool is_whole)
 {
 	int status = EXIT_DONE;
-	const bool has_error = r->out && ferror(r->out); /* why is not known any more */
+	bool has_error, is_closed;
 
 	if (!r->out)
 		return EXIT_DONE;
-	if (fclose(r->out) && is_whole)
-		status = failed(command, "can't write '%s': %m", r->path);
-	else if (has_error && is_whole)
-		status = failed(command, "can't write '%s'", r->path);
-	else if (is_whole && rename(r->temporary, r->path))
-		status = failed(command, "can't write '%s': %m", r->path);
+	has_error = ferror(r->out); /* why is not known any more, unless closing says it */
+	is_closed = fclose(r->out) == 0;
 	r->out = NULL;
+	if (is_whole && is_closed && has_error)
+		status = failed(command, "can't write '%s'", r->path);
+	else if (is_whole && (!is_closed || rename(r->temporary, r->path)))
+		status = failed(command, "can't write '%s': %m", r->path);
 	if (!is_whole || status)
 		unlink(r->temporary);
 	free(r->temporary);

@@ -13,8 +13,11 @@ for line in lines:
 open(sys.argv[2], "w").write("".join(json.dumps(x) + "\n" for x in [head, *lines]))
 PY
 evaluate() { "$VETO" evaluate "$@" "$trace"; }
-policies=(--policy gate:score=margin,rungs=16+40,keep=0.5 --policy floor:score=entropy,rungs=24+56,threshold=-0.11+-0.1
-	--policy "consensus + gate:rungs=72,keep=0.25" --policy gate:score=token_logp,rungs=8+24,keep=0.5 --policy window-floor:warmup=2,window=8)
+policies=()
+for policy in gate:score=margin,rungs=16+40,keep=0.5 floor:score=entropy,rungs=24+56,threshold=-0.11+-0.1 \
+	"consensus + gate:rungs=72,keep=0.25" gate:score=token_logp,rungs=8+24,keep=0.5 window-floor:warmup=2,window=8; do
+	policies+=(--policy "$policy")
+done
 split=$work/split.json
 echo '{"chain-0-4": "test", "chain-1-5": "fit", "chain-2-4": "fit", "chain-3-4": "test", "chain-4-3": "fit", "chain-5-4": "fit", "chain-6-3": "test"}' >"$split"
 numbers() {
@@ -52,8 +55,7 @@ refuse 2 "--report '$trace' is the TRACE" evaluate --report "$trace"
 refuse 2 "unknown policy 'gates'" evaluate --report "$work/empty/report.html" --policy gates
 refuse 2 "option '--report' needs a value" "$VETO" evaluate --report
 cmp -s "$trace" "$work/copy.jsonl" || complain "the trace was written"
-limited() { (trap '' XFSZ; ulimit -f 8; evaluate --report "$work/empty/report.html"); }
-refuse 1 "can't write '$work/empty/report.html'" limited
+refuse 1 "can't write '$work/empty/report.html'" bash -c "trap '' XFSZ; ulimit -f 8; '$VETO' evaluate --report '$work/empty/report.html' '$trace'"
 [ -z "$(ls "$work/empty")" ] || complain "left: $(ls "$work/empty")"
 evaluate --report "$work/empty/report.html" >/dev/null
 [ "$(ls "$work/empty")" = report.html ] || complain "left: $(ls "$work/empty")"
