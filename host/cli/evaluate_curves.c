@@ -35,14 +35,13 @@ static bool read_rule_of(const struct setting *setting, struct reading *out)
 {
 	for (uint32_t i = 0; i < setting->rules; i++) {
 		const struct veto_rule *rule = &setting->rule[i];
-		uint32_t count;
-		const int64_t *score = rule_value(rule, "score", &count), *window = rule_value(rule, "window", &count);
+		const int64_t *score = rule_value(rule, "score", NULL), *window = rule_value(rule, "window", NULL);
 
 		if (rule->policy->role != VETO_REJECTS || !score)
 			continue;
 		*out = (struct reading){.rule = rule, .index = i, .field = (uint32_t)*score};
 		out->rung = rule_value(rule, "rungs", &out->rungs);
-		out->threshold = rule_value(rule, "threshold", &count);
+		out->threshold = rule_value(rule, "threshold", NULL);
 		if (window && out->rungs == 0)
 			out->window = (uint32_t)*window;
 		return true;

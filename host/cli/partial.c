@@ -13,8 +13,8 @@ uint32_t partial_rungs(const struct setting *setting, uint32_t *rule, struct par
 {
 	for (uint32_t i = 0; i < setting->rules; i++) {
 		const struct veto_rule *r = &setting->rule[i];
-		uint32_t rungs, scores;
-		const int64_t *rung = rule_value(r, "rungs", &rungs), *score = rule_value(r, "score", &scores);
+		uint32_t rungs;
+		const int64_t *rung = rule_value(r, "rungs", &rungs), *score = rule_value(r, "score", NULL);
 
 		if (r->policy->role != VETO_REJECTS || !rung || !score || rungs == 0)
 			continue;

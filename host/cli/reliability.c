@@ -14,8 +14,7 @@
 int reliability_field(const struct setting *setting)
 {
 	for (uint32_t i = 0; i < setting->rules; i++) {
-		uint32_t count;
-		const int64_t *score = rule_value(&setting->rule[i], "score", &count);
+		const int64_t *score = rule_value(&setting->rule[i], "score", NULL);
 
 		if (setting->rule[i].policy->role == VETO_REJECTS && score)
 			return (int)score[0];

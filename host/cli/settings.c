@@ -2,6 +2,7 @@
 /* Makes the list that a calibration walks. */
 #include "settings.h"
 #include "cli.h"
+#include "spans.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,17 +20,6 @@ static char *fill_in(const char *policy, const char *value)
 	char *text = NULL;
 
 	return asprintf(&text, "%.*s=%s%s", (int)(at - policy), policy, value, at + strlen(FREE)) < 0 ? NULL : text;
-}
-
-static const int64_t *value_of(const struct veto_rule *rule, const char *name, uint32_t *count)
-{
-	size_t i = 0;
-
-	while (strcmp(rule->policy->param[i].name, name) != 0)
-		i++;
-	if (count)
-		*count = rule->values.count[i];
-	return rule->values.value[i];
 }
 
 /* The mean of tokens from..to - 1 as the rule reads them; infinite: one has no score. */
@@ -51,8 +41,8 @@ static double mean_of(const struct trace_candidate *c, uint32_t field, uint32_t 
  * rejects it. */
 static double lowest(const struct trace_candidate *c, const struct veto_rule *rule, uint32_t rung)
 {
-	const uint32_t field = (uint32_t)*value_of(rule, "score", NULL),
-		       window = (uint32_t)*value_of(rule, "window", NULL);
+	const uint32_t field = (uint32_t)*rule_value(rule, "score", NULL),
+		       window = (uint32_t)*rule_value(rule, "window", NULL);
 	double least = INFINITY;
 
 	if (rung > 0)
@@ -96,7 +86,7 @@ static int find_thresholds(const char *command, const char *policy, const struct
 {
 	static double threshold[VETO_LIST_MAX][SETTINGS];
 	uint32_t rungs;
-	const int64_t *rung = value_of(rule, "rungs", &rungs);
+	const int64_t *rung = rule_value(rule, "rungs", &rungs);
 	const uint32_t values = rungs > 0 ? rungs : 1;
 
 	for (uint32_t r = 0; r < values; r++)

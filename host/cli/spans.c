@@ -11,7 +11,8 @@ const int64_t *rule_value(const struct veto_rule *rule, const char *name, uint32
 
 	for (size_t i = 0; param[i].name; i++)
 		if (strcmp(param[i].name, name) == 0) {
-			*count = rule->values.count[i];
+			if (count)
+				*count = rule->values.count[i];
 			return rule->values.value[i];
 		}
 	return NULL;

@@ -5,7 +5,7 @@
 
 #include "trace.h"
 
-/* A rule's parameter by name; *count: its values.  NULL: it has none of that name. */
+/* A rule's parameter by name; *count: its values; NULL: not wanted.  NULL: it has none of that name. */
 const int64_t *rule_value(const struct veto_rule *rule, const char *name, uint32_t *count);
 
 /* The mean of tokens from..to - 1, in nats, oriented so that higher is more confident; of an interval its middle.  NAN: fewer
