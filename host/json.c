@@ -213,6 +213,7 @@ static int parse_rule(const struct json_source *source, struct veto_rule *out, c
 		return err;
 	if (param_check(rule.policy->param, rule.policy->name, &rule.values, what) || policy_check(&rule, what))
 		return json_fail(source, what, why);
+	policy_complete(&rule);
 	*out = rule;
 	return 0;
 }

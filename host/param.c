@@ -212,7 +212,7 @@ void param_defaults(const struct veto_param *table, struct veto_values *out)
 	for (int i = 0; table[i].name; i++) {
 		out->value[i][0] = table[i].fallback;
 		out->count[i] = !table[i].is_required && table[i].type != VETO_PARAM_TEXT &&
-				!(table[i].is_list && !table[i].fallback);
+				(table[i].fallback || !(table[i].is_list || table[i].low > 0));
 	}
 }
 

@@ -44,6 +44,14 @@ int policy_check(const struct veto_rule *rule, char *why)
 	return ops->check ? ops->check(&rule->values, why) : 0;
 }
 
+void policy_complete(struct veto_rule *rule)
+{
+	const struct policy_ops *ops = ((const struct policy *)rule->policy)->ops;
+
+	if (ops->complete)
+		ops->complete(&rule->values);
+}
+
 static int parse(const char *text, struct veto_rule *out, char *why)
 {
 	const char *colon = strchr(text, ':');
@@ -60,6 +68,7 @@ static int parse(const char *text, struct veto_rule *out, char *why)
 		err = policy_check(&rule, why);
 	if (err)
 		return err;
+	policy_complete(&rule);
 	*out = rule;
 	return 0;
 }
@@ -117,7 +126,7 @@ bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t ste
 		if (!is_tau && strcmp(rule->policy->param[i].name, "rungs") != 0)
 			continue;
 		for (uint32_t j = 0; j < rule->values.count[i]; j++)
-			if (tokens == 0 || rule->values.value[i][j] == (is_tau ? step_tokens : tokens))
+			if (rule->values.value[i][j] == (is_tau ? step_tokens : tokens))
 				return true;
 	}
 	return false;
@@ -171,6 +180,8 @@ struct veto_interval sums_mean(const struct sums *sums, uint32_t tokens)
 		sums->unbounded ? NO_BOUND : sums->high / sums->usable,
 	};
 }
+
+bool policy_counts(const struct candidate *c, uint32_t field) { return field != VETO_REWARD || c->ends_step; }
 
 void sums_follow(struct sums *sums, uint32_t field, struct veto_interval value)
 {

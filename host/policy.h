@@ -24,6 +24,7 @@ struct cell {
 	int64_t score, threshold; /* of the verdict */
 	uint32_t token; /* of the verdict, real, shadow or spared; NEVER: none */
 	uint32_t looked; /* partial-reward: at so many tokens in this step; 0: not yet */
+	uint32_t filled; /* floor, window-floor: entries that went through the window */
 	bool is_tripped; /* an own-path rule's verdict, not yet made */
 	bool is_shadow_pending; /* a verdict that the caller has not read */
 };
@@ -92,6 +93,7 @@ struct board {
 
 /* A policy's code; NULL: nothing to do. */
 struct policy_ops {
+	void (*complete)(struct veto_values *values); /* what is not given and follows from the others */
 	int (*check)(const struct veto_values *values, char *why); /* parameters against each other */
 	int (*fit)(const struct veto_values *values, uint32_t candidates, char *why); /* and against the candidates */
 	uint32_t (*entries)(const struct veto_values *values, uint32_t max_tokens);
@@ -118,9 +120,11 @@ extern const struct policy policies[];
 
 int policy_find(const char *name, const struct veto_policy **out, char *why);
 int policy_check(const struct veto_rule *rule, char *why);
+/* Set what is not given and follows from what is. */
+void policy_complete(struct veto_rule *rule);
 
-/* Whether the rule reads that score; and whether it looks at a candidate when it has so many tokens, so many of them in
- * its step (tokens 0: only at certain numbers of tokens at all). */
+/* Whether the rule reads that score; and whether it looks at a candidate because it has so many tokens, so many of them in
+ * its step. */
 bool policy_reads(const struct veto_rule *rule, uint32_t field);
 bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens);
 
@@ -129,6 +133,8 @@ bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t ste
 struct veto_interval policy_read(const struct veto_score *score, uint32_t field);
 void sums_add(struct sums *sums, struct veto_interval value);
 void sums_remove(struct sums *sums, struct veto_interval value);
+/* Whether a rule that looks at every token looks at the candidate's last one: a reward counts where a step ends. */
+bool policy_counts(const struct candidate *c, uint32_t field);
 /* The score of a candidate's next token, and of its tokens so far: their mean, or of a reward, which speaks of all of them,
  * the last. */
 void sums_follow(struct sums *sums, uint32_t field, struct veto_interval value);

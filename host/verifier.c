@@ -47,7 +47,6 @@ struct veto_stream {
 	struct pending *first, **end, *idle;
 	uint32_t unscored; /* of the round's rows and states, those still with the device */
 	uint32_t head, table; /* slots */
-	bool wants_all; /* a rule reads the reward of every token */
 	bool has_tabled; /* the round's states for the table are with the device, or scored */
 	struct follower *follower; /* [candidates] */
 	struct veto_stream_counts counts;
@@ -201,8 +200,6 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 		err = param_check_fields(
 			&info->rule[i], fields_of(info), "the rows of this stream come without that score", why);
 		s->rule[i] = info->rule[i];
-		s->wants_all |= s->rule[i].policy->role == VETO_REJECTS && policy_reads(&s->rule[i], VETO_REWARD) &&
-				!policy_has_rung(&s->rule[i], 0, 0);
 	}
 	s->info.rule = s->rule;
 	if (!err)
@@ -315,7 +312,7 @@ static void follow(struct veto_stream *s, struct pending *p, const struct veto_p
 	f = &s->follower[p->event.candidate];
 	f->tokens++;
 	f->step_tokens++;
-	p->wants_reward = has_state && s->info.head && (p->event.ends_step || s->wants_all || is_rung(s, f));
+	p->wants_reward = has_state && s->info.head && (p->event.ends_step || is_rung(s, f));
 	p->state = p->wants_reward || (has_state && s->info.table) ? payload->state : NULL;
 	if (p->event.ends_step)
 		f->step_tokens = 0;

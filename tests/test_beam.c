@@ -313,7 +313,7 @@ static void cohorts_search_apart(void **state)
 static void a_fork_takes_along_what_every_rule_knows(void **state)
 {
 	struct veto_session *s = prompt_new(
-		"partial-reward:tau=1,expand=2 floor:score=reward,window=2,threshold=0.3,min_survivors=0", 2, 0, 9);
+		"partial-reward:tau=1,expand=2 floor:score=margin,window=2,threshold=0.3,min_survivors=0", 2, 0, 9);
 	struct veto_verdict v;
 
 	(void)state;

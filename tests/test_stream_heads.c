@@ -176,15 +176,18 @@ static void beams_are_scored_where_they_are_judged(void **state)
 	veto_head_close(head);
 }
 
-static void a_rule_without_rungs_reads_the_reward_of_every_token(void **state)
+static void a_rule_without_rungs_reads_the_rewards_of_steps(void **state)
 {
 	struct veto_head *head = head_new(shape_named("token-prm"), VETO_INT16, COLS, 2);
-	const struct veto_rule rules[] = {rule_of("floor:score=reward,window=2,threshold=0"), rule_of("majority")};
+	const struct veto_rule rules[] = {rule_of("floor:score=reward,window=2,threshold=0"), rule_of("majority"),
+		rule_of("floor:score=reward,rungs=2+3+4,threshold=0+0+0")};
 	struct veto_stream_info info = info_of(&rules[0], head, NULL);
 	struct veto_score score[TOKENS];
 
 	(void)state;
-	assert_int_equal(play(&info, 1u << 5, score).states, TOKENS);
+	assert_int_equal(play(&info, 1u << 2 | 1u << 5, score).states, 2);
+	info = info_of(&rules[2], head, NULL);
+	assert_int_equal(play(&info, 1u << 2 | 1u << 5, score).states, 4);
 	info = info_of(&rules[1], head, NULL);
 	assert_int_equal(play(&info, 1u << 5, score).states, 1);
 	info.head = NULL;
@@ -291,7 +294,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rewards_are_of_the_steps_so_far),
 		cmocka_unit_test(beams_are_scored_where_they_are_judged),
-		cmocka_unit_test(a_rule_without_rungs_reads_the_reward_of_every_token),
+		cmocka_unit_test(a_rule_without_rungs_reads_the_rewards_of_steps),
 		cmocka_unit_test(a_table_gives_the_self_certainty),
 		cmocka_unit_test(heads_of_other_states_are_refused),
 	};

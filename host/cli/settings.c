@@ -22,22 +22,48 @@ static char *fill_in(const char *policy, const char *value)
 	return asprintf(&text, "%.*s=%s%s", (int)(at - policy), policy, value, at + strlen(FREE)) < 0 ? NULL : text;
 }
 
-/* The mean of tokens from..to - 1 as the rule reads them; infinite: one has no score. */
+/* A token's score as rules read it; infinite: it has none. */
+static double score_of(const struct trace_candidate *c, uint32_t field, uint32_t token)
+{
+	const struct veto_interval *v = &c->field[field][token];
+
+	if (v->low == TRACE_UNKNOWN)
+		return INFINITY;
+	return (double)(veto_fields[field].sign < 0 ? -v->high : v->low) / (field == VETO_REWARD ? 0x1p31 : 0x1p20);
+}
+
+/* The mean of tokens from..to - 1; infinite: one has no score. */
 static double mean_of(const struct trace_candidate *c, uint32_t field, uint32_t from, uint32_t to)
 {
 	double sum = 0;
 
-	for (uint32_t t = from; t < to; t++) {
-		const struct veto_interval *v = &c->field[field][t];
-
-		if (v->low == TRACE_UNKNOWN)
-			return INFINITY;
-		sum += (double)(veto_fields[field].sign < 0 ? -v->high : v->low);
-	}
-	return sum / (to - from) / 0x1p20;
+	for (uint32_t t = from; t < to; t++)
+		sum += score_of(c, field, t);
+	return sum / (to - from);
 }
 
-/* What a floor would have to lie above to reject the candidate: its lowest window, or its mean at a rung.  Infinite: nothing
+/* The lowest mean of the rewards of so many ends of steps, before the last token. */
+static double lowest_reward(const struct trace_candidate *c, uint32_t window)
+{
+	double *reward = calloc(c->tokens + 1, sizeof(*reward)), least = INFINITY;
+	uint32_t steps = 0;
+
+	for (uint32_t t = 0; reward && t + 1 < c->tokens; t++) {
+		double sum = 0;
+
+		if (!c->ends_step[t])
+			continue;
+		reward[steps++] = score_of(c, VETO_REWARD, t);
+		for (uint32_t i = steps - window; steps >= window && i < steps; i++)
+			sum += reward[i];
+		if (steps >= window)
+			least = fmin(least, sum / window);
+	}
+	free(reward);
+	return least;
+}
+
+/* What a floor would have to lie above to reject the candidate: its lowest window, or its score at a rung.  Infinite: nothing
  * rejects it. */
 static double lowest(const struct trace_candidate *c, const struct veto_rule *rule, uint32_t rung)
 {
@@ -45,8 +71,12 @@ static double lowest(const struct trace_candidate *c, const struct veto_rule *ru
 		       window = (uint32_t)*rule_value(rule, "window", NULL);
 	double least = INFINITY;
 
+	if (rung > 0 && c->tokens <= rung)
+		return INFINITY;
+	if (field == VETO_REWARD)
+		return rung > 0 ? score_of(c, field, rung - 1) : lowest_reward(c, window);
 	if (rung > 0)
-		return c->tokens > rung ? mean_of(c, field, 0, rung) : INFINITY;
+		return mean_of(c, field, 0, rung);
 	for (uint32_t t = window; t < c->tokens; t++)
 		least = fmin(least, mean_of(c, field, t - window, t));
 	return least;

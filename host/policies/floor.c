@@ -6,15 +6,15 @@
 #include <errno.h>
 
 #define WINDOW_MAX 65536
+#define WINDOW_TOKENS 16 /* of floor, where none is given */
 
 enum { FLOOR_SCORE, FLOOR_WINDOW, FLOOR_THRESHOLD, FLOOR_RUNGS, FLOOR_MIN_SURVIVORS, FLOOR_SHADOW };
 
 const struct veto_param floor_params[] = {
 	[FLOOR_SCORE] = SCORE_PARAM("score that is read", VETO_SELF_CERTAINTY),
 	[FLOOR_WINDOW] = {.name = "window",
-		.help = "tokens in the mean; not used with rungs",
+		.help = "tokens in the mean, 16 unless given; of a reward, ends of steps, 1 unless given; not used with rungs",
 		.type = VETO_PARAM_COUNT,
-		.fallback = 16,
 		.low = 1,
 		.high = WINDOW_MAX},
 	[FLOOR_THRESHOLD] = {.name = "threshold",
@@ -40,7 +40,7 @@ enum { WINDOW_SCORE, WINDOW_WINDOW, WINDOW_WARMUP, WINDOW_KEEP, WINDOW_MIN_SURVI
 const struct veto_param window_floor_params[] = {
 	[WINDOW_SCORE] = SCORE_PARAM("score that is read", VETO_TOPK_CONFIDENCE),
 	[WINDOW_WINDOW] = {.name = "window",
-		.help = "tokens in the mean",
+		.help = "tokens in the mean; of a reward, ends of steps",
 		.type = VETO_PARAM_COUNT,
 		.fallback = 2048,
 		.low = 1,
@@ -94,37 +94,53 @@ static int floor_check(const struct veto_values *values, char *why)
 	return 0;
 }
 
+static uint32_t floor_window(const struct veto_values *values)
+{
+	if (values->count[FLOOR_WINDOW])
+		return (uint32_t)values->value[FLOOR_WINDOW][0];
+	return values->value[FLOOR_SCORE][0] == VETO_REWARD ? 1 : WINDOW_TOKENS;
+}
+
+static void floor_complete(struct veto_values *values)
+{
+	values->value[FLOOR_WINDOW][0] = floor_window(values);
+	values->count[FLOOR_WINDOW] = 1;
+}
+
 static uint32_t floor_entries(const struct veto_values *values, uint32_t max_tokens)
 {
 	(void)max_tokens;
-	return values->count[FLOOR_RUNGS] ? 0 : (uint32_t)values->value[FLOOR_WINDOW][0];
+	return values->count[FLOOR_RUNGS] ? 0 : floor_window(values);
 }
 
-/* Slide the window over the token just counted; its mean once full. */
-static struct veto_interval slide(struct rule *r, uint32_t candidate, uint32_t tokens, struct veto_interval token)
+/* Slide the window over the token just counted; its mean once full.  No score: it is not, or the token does not count. */
+static struct veto_interval slide(
+	const struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
-	struct veto_interval *at = &r->window[(size_t)candidate * r->entries + (tokens - 1) % r->entries];
-	struct sums *sums = &r->cell[candidate].sums;
+	const struct veto_interval token = policy_read(score, r->field), none = {NO_SCORE, NO_SCORE};
+	struct cell *cell = &r->cell[candidate];
+	struct veto_interval *at = &r->window[(size_t)candidate * r->entries + cell->filled % r->entries];
 
-	if (tokens > r->entries)
-		sums_remove(sums, *at);
+	if (!policy_counts(&b->candidate[candidate], r->field))
+		return none;
+	if (cell->filled++ >= r->entries)
+		sums_remove(&cell->sums, *at);
 	*at = token;
-	sums_add(sums, token);
-	return tokens < r->entries ? (struct veto_interval){NO_SCORE, NO_SCORE} : sums_mean(sums, r->entries);
+	sums_add(&cell->sums, token);
+	return cell->filled < r->entries ? none : sums_mean(&cell->sums, r->entries);
 }
 
 static void floor_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
 	const struct veto_values *values = &r->rule.values;
-	struct veto_interval token = policy_read(score, r->field);
 	uint32_t tokens = b->candidate[candidate].tokens;
 	struct veto_interval mean = {NO_SCORE, NO_SCORE};
 	uint32_t i = 0;
 
 	if (values->count[FLOOR_RUNGS] == 0) {
-		mean = slide(r, candidate, tokens, token);
+		mean = slide(b, r, candidate, score);
 	} else {
-		sums_follow(&r->cell[candidate].sums, r->field, token);
+		sums_follow(&r->cell[candidate].sums, r->field, policy_read(score, r->field));
 		while (i < values->count[FLOOR_RUNGS] && values->value[FLOOR_RUNGS][i] != tokens)
 			i++;
 		if (i < values->count[FLOOR_RUNGS])
@@ -135,6 +151,7 @@ static void floor_token(struct board *b, struct rule *r, uint32_t candidate, con
 }
 
 const struct policy_ops floor_ops = {
+	.complete = floor_complete,
 	.check = floor_check,
 	.entries = floor_entries,
 	.token = floor_token,
@@ -165,7 +182,7 @@ static void window_floor_start(struct board *b, struct rule *r)
 static void window_floor_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
 	struct cell *cell = &r->cell[candidate];
-	struct veto_interval mean = slide(r, candidate, b->candidate[candidate].tokens, policy_read(score, r->field));
+	struct veto_interval mean = slide(b, r, candidate, score);
 
 	if (mean.low == NO_SCORE)
 		return;
@@ -177,12 +194,11 @@ static void window_floor_token(struct board *b, struct rule *r, uint32_t candida
 }
 
 /* A warm-up candidate's lowest full window; of a shorter one its mean. */
-static int64_t lowest(const struct board *b, const struct rule *r, uint32_t candidate)
+static int64_t lowest(const struct rule *r, uint32_t candidate)
 {
 	const struct cell *cell = &r->cell[candidate];
-	uint32_t tokens = b->candidate[candidate].tokens;
 
-	return tokens < r->entries ? sums_mean(&cell->sums, tokens).low : cell->lowest;
+	return cell->filled < r->entries ? sums_mean(&cell->sums, cell->filled).low : cell->lowest;
 }
 
 /* numpy's linear percentile of sorted[n] at 1 - keep, truncated toward 0. */
@@ -219,8 +235,8 @@ static void window_floor_freeze(struct board *b, struct rule *r)
 		if (c->state == VETO_WAITING || c->state == VETO_LIVE)
 			return;
 		finished += c->state == VETO_FINISHED;
-		if (c->state == VETO_FINISHED && lowest(b, r, i) != NO_SCORE)
-			b->scratch[n++] = lowest(b, r, i);
+		if (c->state == VETO_FINISHED && lowest(r, i) != NO_SCORE)
+			b->scratch[n++] = lowest(r, i);
 	}
 	r->is_frozen = true;
 	if (finished < (warmup + 1) / 2 || n == 0)
@@ -229,7 +245,7 @@ static void window_floor_freeze(struct board *b, struct rule *r)
 	r->threshold = percentile(b->scratch, n, ratio_of(value(r, WINDOW_KEEP)));
 	r->has_threshold = true;
 	for (uint32_t i = 0; i < warmup && !r->is_shadow; i++)
-		if (lowest(b, r, i) != NO_SCORE && lowest(b, r, i) < r->threshold)
+		if (lowest(r, i) != NO_SCORE && lowest(r, i) < r->threshold)
 			b->candidate[i].has_vote = false;
 }
 

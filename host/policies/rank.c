@@ -32,8 +32,9 @@ const struct veto_param gate_params[] = {
 enum { SPECULATIVE_SCORE, SPECULATIVE_BUDGET, SPECULATIVE_ALPHA, SPECULATIVE_MIN_SURVIVORS, SPECULATIVE_SHADOW };
 
 const struct veto_param speculative_params[] = {
-	[SPECULATIVE_SCORE] =
-		SCORE_PARAM("score that is ranked, by its mean over the tokens up to the rung", VETO_SELF_CERTAINTY),
+	[SPECULATIVE_SCORE] = SCORE_PARAM(
+		"score that is ranked, by its mean over the tokens up to the rung; of a reward, the last step's",
+		VETO_SELF_CERTAINTY),
 	[SPECULATIVE_BUDGET] = {.name = "budget",
 		.help = "tokens that a cohort may hold before the worst go",
 		.type = VETO_PARAM_COUNT,
@@ -238,7 +239,8 @@ static void speculative_token(struct board *b, struct rule *r, uint32_t candidat
 	struct sums *sums = &r->cell[candidate].sums;
 	uint32_t tokens = b->candidate[candidate].tokens;
 
-	sums_follow(sums, r->field, policy_read(score, r->field));
+	if (policy_counts(&b->candidate[candidate], r->field))
+		sums_follow(sums, r->field, policy_read(score, r->field));
 	r->window[(size_t)candidate * r->entries + tokens - 1] = sums_so_far(sums, r->field, tokens);
 }
 

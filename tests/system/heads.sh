@@ -134,7 +134,7 @@ if [ -n "$QUANTIZE" ]; then
 	expect 'by gate: reward ' run --head "$work/live.head" --policy gate:rungs=4,keep=0.5
 	grep -q 'hidden states       ' "$work/stdout" || complain "no count of states"
 	expect '"reward_q31":' run --head "$work/live.head" --json
-	expect 'by floor: reward ' run --head "$work/live.head" --policy floor:score=reward,window=3,threshold=1
+	expect 'by floor: reward ' run --head "$work/live.head" --policy floor:score=reward,threshold=1
 	"$VETO" head import --shape subspace --backbone "$model" -o "$work/plane.head" "$work/plane.safetensors" >/dev/null || complain "no distance"
 	expect '"reward_q16":-' run --head "$work/plane.head" --json
 	grep -q '"reward_q31"' "$work/stdout" && complain "a distance is no probability: $(head -n 1 "$work/stdout")"
