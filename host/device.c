@@ -217,6 +217,8 @@ int veto_device_load(struct veto_device *dev, const struct veto_head *head, uint
 	uint32_t slot = 0;
 	int err;
 
+	if (veto_head_info(head)->cols == 0)
+		return param_fail(-EOPNOTSUPP, why, "the head reads no hidden states");
 	if (!(dev->info.heads >> veto_head_sort(head) & 1))
 		return param_fail(-EOPNOTSUPP, why, "%s scores no hidden states with a %s head", dev->info.uri,
 			veto_head_sort_names[veto_head_sort(head)]);

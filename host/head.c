@@ -218,12 +218,68 @@ static int read_meaning(struct veto_head *head, char *why)
 				 : param_fail(-EINVAL, why, "a distance has one layer");
 }
 
-static int read_dense(struct veto_head *head, char *why)
+/* Names joined by '+', none twice. */
+static int read_names(struct veto_head *head, const char *text, char *why)
+{
+	uint32_t *count = &head->info.statistics;
+
+	for (const char *at = text;; at++) {
+		const size_t letters = strcspn(at, "+");
+		struct statistic *s = &head->statistic[*count];
+
+		if (*count == STATISTICS_MAX)
+			return param_fail(-EINVAL, why, "more than %d statistics", STATISTICS_MAX);
+		if (statistic_find(at, letters, s))
+			return param_fail(
+				-EINVAL, why, "unknown statistic \"%.*s\"", (int)(letters < 40 ? letters : 40), at);
+		for (uint32_t i = 0; i < *count; i++)
+			if (head->statistic[i].kind == s->kind && head->statistic[i].field == s->field)
+				return param_fail(
+					-EINVAL, why, "the statistic \"%.*s\" stands there twice", (int)letters, at);
+		++*count;
+		at += letters;
+		if (!*at)
+			return 0;
+	}
+}
+
+/* The statistics of token scores, and their weights. */
+static int read_statistics(struct veto_head *head, char *why)
+{
+	uint64_t shape[] = {1, 0};
+	const struct tensor *weight;
+	const char *text;
+
+	if (read_text(head, "statistics", &text, why) || read_names(head, text, why))
+		return -EINVAL;
+	shape[1] = head->info.statistics;
+	if (find_tensor(head, "statistics.weight", "I16", 2, shape, &weight, why) || check_weights(weight, why))
+		return -EINVAL;
+	head->weighing = weight->data;
+	return read_scales(head, "statistics", 1, &head->weighing_scale, why);
+}
+
+static int check_statistics(const struct veto_head *head, char *why)
+{
+	const struct veto_head_info *info = &head->info;
+
+	if (head->output != HEAD_SIGMOID)
+		return param_fail(-EINVAL, why, "there are statistics for no output \"%s\"", info->output);
+	return 0;
+}
+
+static int read_dense(struct veto_head *head, bool has_statistics, char *why)
 {
 	struct veto_head_info *info = &head->info;
 	const bool has_two = safetensors_find(&head->file, "layer.1.weight");
 
 	info->kind = VETO_HEAD_DENSE;
+	if (has_statistics && read_statistics(head, why))
+		return -EINVAL;
+	if (has_statistics && !safetensors_find(&head->file, "layer.0.weight")) {
+		info->outputs = 1;
+		return read_meaning(head, why) ? -EINVAL : check_statistics(head, why);
+	}
 	info->layers = has_two ? 2 : 1;
 	head->scale = calloc((size_t)VETO_STATE_MAX * info->layers, sizeof(*head->scale));
 	if (!head->scale)
@@ -237,7 +293,9 @@ static int read_dense(struct veto_head *head, char *why)
 	info->weights = head->layer[0].format;
 	if (info->outputs > VETO_HEAD_OUTPUTS_MAX)
 		return param_fail(-EINVAL, why, "%u outputs; at most %u", info->outputs, VETO_HEAD_OUTPUTS_MAX);
-	return read_meaning(head, why);
+	if (read_meaning(head, why))
+		return -EINVAL;
+	return has_statistics ? check_statistics(head, why) : 0;
 }
 
 static int read_table(struct veto_head *head, char *why)
@@ -306,10 +364,11 @@ static int check_checksum(const struct veto_head *head, const void *file, size_t
 static int read_all(struct veto_head *head, const void *file, size_t bytes, char *why)
 {
 	struct veto_head_info *info = &head->info;
+	const bool has_statistics = safetensors_text(&head->file, "statistics");
 	int err;
 
 	if (read_version(head, "veto_head", HEAD_FILE_VERSION, why) ||
-		read_version(head, "arithmetic", HEAD_ARITHMETIC, why))
+		read_version(head, "arithmetic", has_statistics ? HEAD_ARITHMETIC_STATISTICS : HEAD_ARITHMETIC, why))
 		return -EINVAL;
 	err = check_checksum(head, file, bytes, why);
 	if (err)
@@ -318,7 +377,9 @@ static int read_all(struct veto_head *head, const void *file, size_t bytes, char
 		read_text(head, "backbone", &info->backbone, why) ||
 		read_text(head, "quantisation", &info->quantisation, why))
 		return -EINVAL;
-	return safetensors_find(&head->file, "table.hi") ? read_table(head, why) : read_dense(head, why);
+	if (safetensors_find(&head->file, "table.hi") && !has_statistics)
+		return read_table(head, why);
+	return read_dense(head, has_statistics, why);
 }
 
 int head_parse(const void *file, size_t bytes, const char *name, struct veto_head *out, char *why)

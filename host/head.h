@@ -6,6 +6,7 @@
 #include "hx1.h"
 #include "map.h"
 #include "safetensors.h"
+#include "statistics.h"
 
 /* How the outputs of a dense head become a reward. */
 enum head_output { HEAD_RAW, HEAD_SOFTMAX, HEAD_SIGMOID, HEAD_DISTANCE, HEAD_OUTPUTS };
@@ -30,6 +31,10 @@ struct veto_head {
 	enum head_aggregation aggregation;
 	uint32_t classes, class[2]; /* HEAD_SOFTMAX: the reward is the sum of these outputs' probabilities */
 	struct hx1_layer layer[VETO_HEAD_LAYERS_MAX]; /* info.layers */
+	/* Of token scores, which the output counts on too: info.statistics of them, and their weights, one row. */
+	struct statistic statistic[STATISTICS_MAX];
+	const int16_t *weighing;
+	struct veto_weight_scale weighing_scale;
 	/* VETO_HEAD_SCH: a row a token */
 	const int16_t *hi; /* [vocab][cols] */
 	const uint8_t *lo; /* [vocab][cols], or NULL */
@@ -44,6 +49,7 @@ struct veto_head {
 /* Texts of a head file's metadata. */
 #define HEAD_FILE_VERSION "1"
 #define HEAD_ARITHMETIC "HX1 1"
+#define HEAD_ARITHMETIC_STATISTICS "HX1 1, TS1 1" /* of a head that counts on statistics */
 
 /* Read a head file that lies in memory, which stays there while the head is used; name is for messages.
  * Errors as veto_head_open(). */
@@ -71,9 +77,18 @@ bool head_has_token(const struct veto_rows *rows, uint32_t i);
 void head_score(const struct veto_head *head, const struct veto_rows *rows, uint32_t i, int32_t *q, int32_t *z,
 	struct head_result *out);
 
-/* The scores and the outputs of row i; q16[outputs] may be NULL. */
+/* The scores and the outputs of row i; q16[outputs] may be NULL.  Of a head with statistics the outputs are those of the
+ * state, and there is no reward. */
 void head_finish(const struct veto_head *head, const struct veto_rows *rows, uint32_t i,
 	const struct head_result *result, struct veto_score *score, int32_t *q16);
+
+/* Whether the head's reward needs a hidden state, and the scores that it needs, bit 1u << field. */
+bool head_reads_states(const struct veto_head *head);
+uint32_t head_reads_fields(const struct veto_head *head);
+
+/* Add to q16, the outputs of a state (0 where the head reads none), what the statistics of the tokens up to it say; false: one
+ * of them has no value, so that there is no reward.  Nothing to add without statistics. */
+bool head_add_statistics(const struct veto_head *head, const struct statistics *all, int32_t *q16);
 
 /* A candidate's steps so far; all zero before the first. */
 struct head_steps {

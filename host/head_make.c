@@ -4,14 +4,15 @@
 #include "param.h"
 #include "sha256.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TENSORS_MAX 8
-#define TEXTS 9
+#define TENSORS_MAX 12
+#define TEXTS 10
 
 const struct head_shape head_shapes[] = {
 	{"qwen-prm", "Qwen2.5-Math-PRM: D to D, ReLU, to 2", "softmax:1", "product", "final_norm",
@@ -135,13 +136,15 @@ static int set_checksum(const char *path, char *why)
 }
 
 /* Under another name first, and under its own once it is whole and can be read. */
-static int write_head(
-	const char *path, const struct head_texts *texts, const struct tensor *tensor, uint32_t tensors, char *why)
+static int write_head(const char *path, const struct head_texts *texts, const char *statistics,
+	const struct tensor *tensor, uint32_t tensors, char *why)
 {
-	const struct safetensors_text text[TEXTS] = {{"veto_head", HEAD_FILE_VERSION}, {"arithmetic", HEAD_ARITHMETIC},
-		{"shape", texts->shape}, {"output", texts->output}, {"aggregation", texts->aggregation},
-		{"tap", texts->tap}, {"backbone", texts->backbone}, {"quantisation", texts->quantisation},
-		{"sha256", "0000000000000000000000000000000000000000000000000000000000000000"}};
+	const struct safetensors_text text[TEXTS] = {{"veto_head", HEAD_FILE_VERSION},
+		{"arithmetic", statistics ? HEAD_ARITHMETIC_STATISTICS : HEAD_ARITHMETIC}, {"shape", texts->shape},
+		{"output", texts->output}, {"aggregation", texts->aggregation}, {"tap", texts->tap},
+		{"backbone", texts->backbone}, {"quantisation", texts->quantisation},
+		{"sha256", "0000000000000000000000000000000000000000000000000000000000000000"},
+		{"statistics", statistics}};
 	struct veto_head head;
 	char *partial = NULL;
 	struct map map;
@@ -151,7 +154,7 @@ static int write_head(
 	if (asprintf(&partial, "%s.partial", path) < 0)
 		return param_fail(-ENOMEM, why, "out of memory");
 	file = fopen(partial, "we");
-	err = file ? safetensors_write(file, tensor, tensors, text, TEXTS) : -errno;
+	err = file ? safetensors_write(file, tensor, tensors, text, statistics ? TEXTS : TEXTS - 1) : -errno;
 	if (file && fclose(file))
 		err = -EIO;
 	if (err)
@@ -250,28 +253,72 @@ static struct tensor make_tensor(const char *name, const char *type, uint64_t ro
 	return t;
 }
 
+/* The weights of statistics in integers. */
+struct weighing {
+	char names[STATISTICS_MAX * STATISTIC_NAME_MAX];
+	int16_t weight[STATISTICS_MAX];
+	struct veto_weight_scale scale;
+};
+
+static int make_weighing(const struct head_statistics *s, struct weighing *out, char *why)
+{
+	char name[STATISTIC_NAME_MAX];
+	size_t used = 0;
+	uint32_t bad;
+
+	assert(s->count <= STATISTICS_MAX);
+	for (uint32_t i = 0; i < s->count; i++) {
+		statistic_name(s->statistic[i], name);
+		used += (size_t)snprintf(out->names + used, sizeof(out->names) - used, "%s%s", i ? "+" : "", name);
+	}
+	if (hx1_make_row(s->weight, s->count, s->bias, VETO_INT16, out->weight, &out->scale, &bad) == 0)
+		return 0;
+	if (bad >= s->count)
+		return param_fail(
+			-EINVAL, why, "the weights of the statistics, or %g beside them, are out of range", s->bias);
+	statistic_name(s->statistic[bad], name);
+	return param_fail(-EINVAL, why, "the weight of %s is %g", name, s->weight[bad]);
+}
+
 int head_make_dense(const char *path, const struct head_texts *texts, const struct head_source *source, uint32_t layers,
 	enum veto_weight_format format, char *why)
 {
+	static const struct head_statistics none;
+
+	return head_make_fused(path, texts, source, layers, format, &none, why);
+}
+
+int head_make_fused(const char *path, const struct head_texts *texts, const struct head_source *source, uint32_t layers,
+	enum veto_weight_format format, const struct head_statistics *statistics, char *why)
+{
 	struct layer layer[VETO_HEAD_LAYERS_MAX] = {0};
+	const bool has_statistics = statistics->count > 0;
+	struct weighing weighing;
 	struct tensor tensor[TENSORS_MAX];
 	uint32_t tensors = 0;
-	int err = 0;
+	int err = has_statistics ? make_weighing(statistics, &weighing, why) : 0;
 
 	for (uint32_t i = 0; i < layers && !err; i++)
 		err = make_layer(&source[i], i, format, &layer[i], why);
 	/* Larger values first, for their alignment. */
 	for (uint32_t i = 0; i < layers && !err; i++)
 		tensor[tensors++] = make_tensor(layer[i].name[3], "I32", source[i].weight->shape[0], 0, layer[i].bias);
+	if (has_statistics && !err)
+		tensor[tensors++] = make_tensor("statistics.bias", "I32", 1, 0, &weighing.scale.bias);
 	for (uint32_t i = 0; i < layers && !err; i++) {
 		tensor[tensors++] = make_tensor(layer[i].name[1], "U16", source[i].weight->shape[0], 0, layer[i].mant);
 		tensor[tensors++] = make_tensor(layer[i].name[2], "I16", source[i].weight->shape[0], 0, layer[i].sh);
+	}
+	if (has_statistics && !err) {
+		tensor[tensors++] = make_tensor("statistics.mant", "U16", 1, 0, &weighing.scale.mant);
+		tensor[tensors++] = make_tensor("statistics.sh", "I16", 1, 0, &weighing.scale.sh);
+		tensor[tensors++] = make_tensor("statistics.weight", "I16", 1, statistics->count, weighing.weight);
 	}
 	for (uint32_t i = 0; i < layers && !err; i++)
 		tensor[tensors++] = make_tensor(layer[i].name[0], format == VETO_INT8 ? "I8" : "I16",
 			source[i].weight->shape[0], source[i].weight->shape[1], layer[i].weight);
 	if (!err)
-		err = write_head(path, texts, tensor, tensors, why);
+		err = write_head(path, texts, has_statistics ? weighing.names : NULL, tensor, tensors, why);
 	for (uint32_t i = 0; i < layers; i++)
 		free_layer(&layer[i]);
 	return err;
@@ -284,7 +331,7 @@ int head_make_table(const char *path, const struct head_texts *texts, uint32_t v
 		make_tensor("table.f", "I16", vocab, 0, f), make_tensor("table.hi", "I16", vocab, cols, hi),
 		make_tensor("table.lo", "U8", vocab, cols, lo)};
 
-	return write_head(path, texts, tensor, lo ? 4 : 3, why);
+	return write_head(path, texts, NULL, tensor, lo ? 4 : 3, why);
 }
 
 void head_exact(const struct head_source *source, uint32_t layers, const float *state, double *room, double *out)

@@ -29,6 +29,15 @@ struct head_shape {
 };
 extern const struct head_shape head_shapes[];
 
+/* Statistics of token scores that a head counts on besides, as they were trained: a weight [count] of each, per nat, or per 64
+ * of a count, and what is added. */
+struct head_statistics {
+	const struct statistic *statistic;
+	const double *weight;
+	uint32_t count; /* 0: none */
+	double bias;
+};
+
 /* Find a shape's tensors in a file.
  *   -EINVAL  unknown shape, a tensor missing or of another type or shape; `why` says which */
 int head_shape_find(const char *name, const struct safetensors *st, const struct head_shape **shape,
@@ -40,6 +49,10 @@ int head_shape_find(const char *name, const struct safetensors *st, const struct
  *   -ENOMEM */
 int head_make_dense(const char *path, const struct head_texts *texts, const struct head_source *source, uint32_t layers,
 	enum veto_weight_format format, char *why);
+
+/* The same of a head with statistics; layers 0: of statistics alone, source NULL. */
+int head_make_fused(const char *path, const struct head_texts *texts, const struct head_source *source, uint32_t layers,
+	enum veto_weight_format format, const struct head_statistics *statistics, char *why);
 
 /* Write a table: v = 256 hi + lo [vocab][cols], lo NULL for 16 bits; f and c [vocab].  Errors as above. */
 int head_make_table(const char *path, const struct head_texts *texts, uint32_t vocab, uint32_t cols, const int16_t *hi,

@@ -97,6 +97,8 @@ void hx1_dense(const struct hx1_layer *layer, const int32_t *q, int32_t e, int32
 		z[o] = hx1_dense_end(layer, o, hx1_row_sum(layer, o, q), e);
 }
 
+int32_t hx1_add(int32_t a, int32_t b) { return sat32((int64_t)a + b); }
+
 void hx1_between(const int32_t *z, uint32_t count, int32_t *q, int32_t *e)
 {
 	int32_t most = 0;

@@ -26,6 +26,9 @@ int64_t hx1_row_sum(const struct hx1_layer *layer, uint32_t row, const int32_t *
 /* Its end for row o: from the sum of products. */
 int32_t hx1_dense_end(const struct hx1_layer *layer, uint32_t o, int64_t acc, int32_t e);
 
+/* The sum of two outputs. */
+int32_t hx1_add(int32_t a, int32_t b);
+
 /* Step 3: q[count] and e from z[count]. */
 void hx1_between(const int32_t *z, uint32_t count, int32_t *q, int32_t *e);
 

@@ -106,9 +106,38 @@ void head_finish(const struct veto_head *head, const struct veto_rows *rows, uin
 		distance = hx1_distance_end(result->z, head->layer[0].rows, result->squares, result->e);
 		outputs = &distance;
 	}
-	set(score, VETO_REWARD, reward(head, outputs, &log_q20));
+	if (head->info.statistics == 0)
+		set(score, VETO_REWARD, reward(head, outputs, &log_q20));
 	if (q16)
 		memcpy(q16, outputs, head->info.outputs * sizeof(*q16));
+}
+
+bool head_reads_states(const struct veto_head *head) { return head->info.layers > 0; }
+
+uint32_t head_reads_fields(const struct veto_head *head)
+{
+	uint32_t fields = 0;
+
+	for (uint32_t i = 0; i < head->info.statistics; i++)
+		if (STATISTIC_OF_A_SCORE(head->statistic[i].kind))
+			fields |= 1u << head->statistic[i].field;
+	return fields;
+}
+
+bool head_add_statistics(const struct veto_head *head, const struct statistics *all, int32_t *q16)
+{
+	const struct hx1_layer layer = {1, head->info.statistics, VETO_INT16, head->weighing, &head->weighing_scale};
+	int32_t value[STATISTICS_MAX], z;
+
+	for (uint32_t i = 0; i < head->info.statistics; i++)
+		if (!statistics_value(all, head->statistic[i], &value[i]))
+			return false;
+	if (head->info.statistics == 0)
+		return true;
+	/* A value of Q16 is one of step 2 with E = -2. */
+	hx1_dense(&layer, value, -2, &z);
+	*q16 = hx1_add(*q16, z);
+	return true;
 }
 
 int64_t head_add_step(const struct veto_head *head, struct head_steps *steps, const int32_t *q16)

@@ -36,6 +36,7 @@ struct follower {
 	bool has_last;
 	struct veto_score last;
 	struct head_steps steps;
+	struct statistics statistics;
 };
 
 struct veto_stream {
@@ -114,12 +115,14 @@ static int check_source(const struct veto_stream_info *info, const struct veto_h
 {
 	const struct veto_head_info *h = veto_head_info(head);
 
-	if (info->tap && strcmp(info->tap, h->tap) != 0)
+	if (h->cols && info->tap && strcmp(info->tap, h->tap) != 0)
 		return param_fail(-EINVAL, why, "the head %s reads the state %s, and this source gives %s", h->shape,
 			h->tap, info->tap);
 	if (info->backbone && strcmp(h->backbone, "any") != 0 && strcmp(info->backbone, h->backbone) != 0)
 		return param_fail(-EINVAL, why, "the head %s is for the states of the model %s, and these are of %s",
 			h->shape, h->backbone, info->backbone);
+	if (head_reads_fields(head) >> VETO_TOPK_CONFIDENCE & 1 && !info->top_k)
+		return param_fail(-EINVAL, why, "the head %s counts on topk_confidence: a top_k is needed", h->shape);
 	return 0;
 }
 
@@ -135,7 +138,7 @@ static int open_heads(struct veto_stream *s, char *why)
 	if (info->table && veto_head_info(info->table)->vocab != info->vocab)
 		return param_fail(-EINVAL, why, "the table is of %u tokens, and the rows are of %u",
 			veto_head_info(info->table)->vocab, info->vocab);
-	if (info->head && !(err = check_source(info, info->head, why)))
+	if (info->head && !(err = check_source(info, info->head, why)) && head_reads_states(info->head))
 		err = find_slot(s->verifier, info->head, &s->head, why);
 	if (!err && info->table && !(err = check_source(info, info->table, why)))
 		err = find_slot(s->verifier, info->table, &s->table, why);
@@ -231,11 +234,9 @@ static int reap(struct veto_verifier *v, int64_t timeout_ns)
 
 static void free_list(struct pending *p)
 {
-	while (p) {
-		struct pending *next = p->next;
-
+	for (struct pending *next; p; p = next) {
+		next = p->next;
 		free(p);
-		p = next;
 	}
 }
 
@@ -295,8 +296,10 @@ static int submit_state(struct veto_stream *s, struct pending *p, bool is_table)
 		.head = is_table ? s->table : s->head};
 	struct veto_results out = {
 		.score = is_table ? &p->tabled : &p->hidden, .head_q16 = is_table ? NULL : p->head_q16};
-	const int err = give(s, &rows, &out, p);
+	int err;
 
+	p->hidden.flags |= is_table ? 0 : VETO_BAD_STATE; /* and so it stays if the job fails */
+	err = give(s, &rows, &out, p);
 	s->counts.states += err == 0;
 	return err;
 }
@@ -305,6 +308,7 @@ static int submit_state(struct veto_stream *s, struct pending *p, bool is_table)
 static void follow(struct veto_stream *s, struct pending *p, const struct veto_payload *payload)
 {
 	const bool has_state = payload && payload->state;
+	const struct veto_head *head = s->info.head;
 	struct follower *f;
 
 	if (p->event.kind != VETO_TOKEN || p->event.candidate >= s->info.candidates)
@@ -312,8 +316,8 @@ static void follow(struct veto_stream *s, struct pending *p, const struct veto_p
 	f = &s->follower[p->event.candidate];
 	f->tokens++;
 	f->step_tokens++;
-	p->wants_reward = has_state && s->info.head && (p->event.ends_step || is_rung(s, f));
-	p->state = p->wants_reward || (has_state && s->info.table) ? payload->state : NULL;
+	p->wants_reward = head && (has_state || !head_reads_states(head)) && (p->event.ends_step || is_rung(s, f));
+	p->state = has_state && (p->wants_reward || s->info.table) ? payload->state : NULL;
 	if (p->event.ends_step)
 		f->step_tokens = 0;
 }
@@ -334,7 +338,7 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 		memset(&p->event.score, 0, sizeof(p->event.score)); /* and so it stays if the job fails */
 		err = submit_row(s, p, payload->row);
 	}
-	if (!err && p->wants_reward)
+	if (!err && p->wants_reward && head_reads_states(s->info.head))
 		err = submit_state(s, p, false);
 	if (err) {
 		p->next = s->idle;
@@ -346,15 +350,16 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 	return 0;
 }
 
-/* The reward of the steps so far, this one as far as it has come. */
+/* Of a token: the reward of the steps so far, this one as far as it has come. */
 static void take_reward(struct veto_stream *s, struct pending *p)
 {
 	struct follower *f = &s->follower[p->event.candidate];
 	struct head_steps steps = f->steps;
 	int64_t value;
 
-	s->counts.failed_states += !(p->hidden.has >> VETO_REWARD & 1);
-	if (!(p->hidden.has >> VETO_REWARD & 1))
+	statistics_add(&f->statistics, &p->event.score, p->event.ends_step);
+	s->counts.failed_states += p->hidden.flags != 0;
+	if (!p->wants_reward || p->hidden.flags || !head_add_statistics(s->info.head, &f->statistics, p->head_q16))
 		return;
 	value = head_add_step(s->info.head, &steps, p->head_q16);
 	if (p->event.ends_step)
@@ -395,10 +400,10 @@ static int fold(struct veto_stream *s)
 		struct pending *p = s->first;
 		int refused;
 
-		if (p->wants_reward)
-			take_reward(s, p);
 		if (p->state && s->info.table)
 			take_certainty(s, p);
+		if (p->event.kind == VETO_TOKEN && p->event.candidate < s->info.candidates)
+			take_reward(s, p);
 		refused = veto_session_push(s->session, &p->event);
 		if (refused) {
 			err = refused;

@@ -81,11 +81,14 @@ struct veto_head_info {
 		output; /* VETO_HEAD_DENSE: "softmax:1", the class or classes whose probability is the reward; "sigmoid";
 			     * "raw" or "distance", which are no probabilities */
 	const char *aggregation; /* of steps: last, mean, product, min, geometric-mean, or max-pool */
-	const char *tap; /* which hidden state it reads: "final_norm", "layer:-2" */
+	const char *tap; /* which hidden state it reads: "final_norm", "layer:-2"; "none" */
 	const char *backbone; /* fingerprint of the model that makes the states, or "any" */
 	const char *quantisation; /* of that model's file, or "" */
-	uint32_t cols; /* values of a state */
-	uint32_t layers, width, outputs; /* VETO_HEAD_DENSE: 1 or 2; values between two layers, else 0; 1..64 */
+	uint32_t cols; /* values of a state; 0: it reads none */
+	uint32_t layers, width, outputs; /* VETO_HEAD_DENSE: 1 or 2, or 0 if it reads no state; values between two
+					  * layers, else 0; 1..64 */
+	uint32_t statistics; /* VETO_HEAD_DENSE: of token scores, which the reward counts on: a stream gives it, a device
+			      * by itself the outputs of the state only */
 	enum veto_weight_format weights;
 	uint32_t vocab; /* VETO_HEAD_SCH: tokens */
 	bool is_probability; /* the reward lies in 0..1 */
@@ -192,7 +195,7 @@ void veto_device_close(struct veto_device *dev);
 const struct veto_device_info *veto_device_info(const struct veto_device *dev);
 
 /* Make a head ready to score with; it stays open until it is unloaded or the device closed.  *out: for veto_rows.head.
- *   -EOPNOTSUPP  the device can't score hidden states, or not with such a head
+ *   -EOPNOTSUPP  the device can't score hidden states, or not with such a head, or the head reads none
  *   -ENOSPC      VETO_HEADS_MAX are loaded, or the device's memory is full
  *   -EBUSY       a job is in flight
  * and what the device failed with. */
@@ -448,7 +451,7 @@ struct veto_payload {
 
 /* Errors as veto_session_new(); -EINVAL also for a format, vocabulary, top_k or subset that no row of this device can have,
  * and for a rule that reads a score that the rows don't have: without top_k, a subset or a head; for a head of another
- * backbone or tap than the source's.  -EOPNOTSUPP, -ENOSPC: the device does not take the head. */
+ * backbone or tap than the source's, or with statistics of a score that the rows don't have.  -EOPNOTSUPP, -ENOSPC: the device does not take the head. */
 int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *info, struct veto_stream **out, char *why);
 void veto_stream_close(struct veto_stream *s);
 

@@ -140,7 +140,7 @@ static void print_head_json(const struct veto_head *head)
 		const char *key, *value;
 	} texts[] = {{"shape", info->shape}, {"output", info->output}, {"aggregation", info->aggregation},
 		{"tap", info->tap}, {"backbone", info->backbone}, {"quantisation", info->quantisation},
-		{"weights", weights_name(head)}, {"arithmetic", HEAD_ARITHMETIC},
+		{"weights", weights_name(head)}, {"arithmetic", safetensors_text(&head->file, "arithmetic")},
 		{"sha256", safetensors_text(&head->file, "sha256")}};
 
 	printf("{\"kind\":\"%s\"", info->kind == VETO_HEAD_SCH ? "table" : "head");
@@ -152,7 +152,13 @@ static void print_head_json(const struct veto_head *head)
 	if (info->kind == VETO_HEAD_SCH)
 		printf(",\"vocab\":%u}\n", info->vocab);
 	else
-		printf(",\"layers\":%u,\"width\":%u,\"outputs\":%u}\n", info->layers, info->width, info->outputs);
+		printf(",\"layers\":%u,\"width\":%u,\"outputs\":%u", info->layers, info->width, info->outputs);
+	if (info->statistics > 0) {
+		printf(",\"statistics\":");
+		json_write_string(stdout, safetensors_text(&head->file, "statistics"));
+	}
+	if (info->kind != VETO_HEAD_SCH)
+		printf("}\n");
 }
 
 static void print_line(const char *key, const char *value)
@@ -172,15 +178,17 @@ static void print_head_text(const struct veto_head *head)
 	else if (info->layers == 2)
 		printf("layers      %u to %u, ReLU, to %u, %s\n", info->cols, info->width, info->outputs,
 			weights_name(head));
-	else
+	else if (info->layers == 1)
 		printf("layers      %u to %u, %s\n", info->cols, info->outputs, weights_name(head));
+	if (info->statistics > 0)
+		print_line("statistics", safetensors_text(&head->file, "statistics"));
 	print_line("output", info->output);
 	print_line("aggregation", info->aggregation);
 	print_line("tap", info->tap);
 	print_line("backbone", info->backbone);
 	if (*info->quantisation)
 		print_line("quantised", info->quantisation);
-	print_line("arithmetic", HEAD_ARITHMETIC);
+	print_line("arithmetic", safetensors_text(&head->file, "arithmetic"));
 	print_line("sha256", safetensors_text(&head->file, "sha256"));
 }
 

@@ -379,7 +379,7 @@ static int open_heads(struct run *run, char *why)
 		if (i && veto_head_info(head)->vocab != run->backbone.tokens)
 			return param_fail(-EINVAL, why, "%s is of %u tokens, and %s has %u", args->table_path,
 				veto_head_info(head)->vocab, args->model, run->backbone.tokens);
-		if (veto_head_info(head)->cols != run->backbone.embedding_length)
+		if (veto_head_info(head)->cols && veto_head_info(head)->cols != run->backbone.embedding_length)
 			return param_fail(-EINVAL, why, "%s reads states of %u values, and %s makes states of %u",
 				i ? args->table_path : args->head_path, veto_head_info(head)->cols, args->model,
 				run->backbone.embedding_length);
@@ -400,7 +400,6 @@ static int open_run(struct run *run, char *why)
 		.temperature = args->temperature,
 		.top_p = args->top_p,
 		.min_p = args->min_p,
-		.wants_states = args->head_path || args->table_path,
 		.step = args->step,
 		.stop = &is_interrupted,
 		.answer = find_answer,
@@ -414,6 +413,7 @@ static int open_run(struct run *run, char *why)
 		err = veto_verifier_open(args->device, &run->verifier, why);
 	if (!err)
 		err = open_heads(run, why);
+	options.wants_states = run->table || (run->head && veto_head_info(run->head)->cols > 0);
 	if (!err)
 		err = check_rules(run, why);
 	if (!err)

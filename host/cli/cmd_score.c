@@ -320,6 +320,11 @@ static int open_head(struct args *args)
 	if (veto_head_open(args->head_path, &args->head, why))
 		return misused("score", "%s", why);
 	args->rows.head = veto_head_info(args->head);
+	if (args->rows.head->statistics > 0)
+		return misused("score",
+			"%s: its reward counts on %u statistics of token scores, and rows of states have none: "
+			"veto run and veto evaluate give it",
+			args->head_path, args->rows.head->statistics);
 	if (args->is_table == (args->rows.head->kind == VETO_HEAD_SCH))
 		return EXIT_DONE;
 	return misused("score", "%s: it is a %s", args->head_path,

@@ -10,6 +10,7 @@ head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
 done
+cp "$here"/../golden-statistics/*.head "$build/corpus/head/"
 i=0
 for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:weight=none \
 	'{"policy":"gate","rungs":[1,2],"keep":0.3}' '{"policy":"floor","threshold":1}' window-floor:warmup=2,keep=0.9; do

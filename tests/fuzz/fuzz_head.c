@@ -58,9 +58,15 @@ static void score(const struct veto_head *head)
 		.data = state,
 		.token = &token,
 		.token_logp_q20 = &logp};
+	struct statistics all = {.tokens = 0};
 	struct head_result result;
-	struct veto_score score;
+	struct veto_score score = {.has = ~0u};
+	int32_t q16[VETO_HEAD_OUTPUTS_MAX] = {0};
 
+	statistics_add(&all, &score, false);
+	head_add_statistics(head, &all, q16);
+	if (head->info.cols == 0)
+		return;
 	for (int i = 0; i < 8; i++)
 		state[i] = (float)i - 3;
 	head_score(head, &rows, 0, q, z, &result);

@@ -3,7 +3,7 @@
 # shellcheck source=tests/system/lib.sh
 . "$SOURCE/tests/system/lib.sh"
 
-for script in golden golden_hidden; do
+for script in golden golden_hidden golden_statistics; do
 	python3 -B "$SOURCE/tests/$script.py" --check || complain "the golden files are not those that $script.py makes"
 done
 cd "$SOURCE/tests/golden" || exit 1
