@@ -41,6 +41,28 @@ static float widen_fp16(uint16_t half)
 	return float_of(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+uint16_t fx1_narrow_fp16(float x)
+{
+	uint32_t bits, magnitude, rounded;
+	int drop = 13; /* bits of the significand that fp16 lacks */
+
+	memcpy(&bits, &x, sizeof(bits));
+	magnitude = bits & 0x7fffffff;
+	bits = bits >> 16 & 0x8000;
+	if (magnitude >= 0x477ff000) /* 65520 and more */
+		return (uint16_t)(bits | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00));
+	if (magnitude < 0x38800000) { /* below 2^-14: a subnormal fp16 */
+		drop = 126 - (int)(magnitude >> 23);
+		if (drop > 24)
+			return (uint16_t)bits;
+		magnitude = (magnitude & 0x7fffff) | 0x800000;
+	} else {
+		magnitude -= 112u << 23;
+	}
+	rounded = magnitude + ((1u << (drop - 1)) - 1) + (magnitude >> drop & 1);
+	return (uint16_t)(bits | rounded >> drop);
+}
+
 float fx1_widen(const void *row, enum veto_format format, size_t index)
 {
 	const char *at = (const char *)row + index * veto_format_bytes(format);
@@ -240,6 +262,11 @@ int64_t fx1_log2(uint64_t v)
 
 int64_t fx1_nats(int64_t v) { return (v * VETO_LN2_Q25 + (1 << 30)) >> 31; }
 
+int64_t fx1_lse(const struct veto_record *record)
+{
+	return fx1_log2(record->s) + ((int64_t)record->n - 44) * (1 << 26);
+}
+
 static void set(struct veto_score *score, enum veto_field field, int64_t value)
 {
 	score->has |= 1u << field;
@@ -326,7 +353,7 @@ void fx1_finish(const struct veto_rows *rows, uint32_t i, const struct veto_reco
 		return;
 	}
 	mean = record->sumy * 1024 / (int64_t)record->cnt;
-	lse = fx1_log2(record->s) + ((int64_t)record->n - 44) * (1 << 26);
+	lse = fx1_lse(record);
 	set(score, VETO_LSE, fx1_nats(lse));
 	set(score, VETO_MEAN, fx1_nats(mean));
 	set(score, VETO_SELF_CERTAINTY, fx1_nats(lse - mean - fx1_log2(record->cnt)));

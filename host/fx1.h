@@ -16,6 +16,9 @@ struct fx1_top {
 /* Widen the entry at index of a row to fp32, exactly. */
 float fx1_widen(const void *row, enum veto_format format, size_t index);
 
+/* The nearest fp16, ties to even; beyond the range infinite, and NaN for NaN. */
+uint16_t fx1_narrow_fp16(float x);
+
 /* Step 1: what a logit counts as. */
 enum fx1_kind { FX1_PLAIN, FX1_MASKED, FX1_NAN, FX1_SATURATED };
 enum fx1_kind fx1_classify(float x);
@@ -51,6 +54,9 @@ void fx1_top_insert(struct fx1_top *top, uint32_t k, uint32_t key, uint32_t id);
 /* Step 6's functions: log2 of v > 0 in Q26; Q26 log2 units to Q20 nats. */
 int64_t fx1_log2(uint64_t v);
 int64_t fx1_nats(int64_t v);
+
+/* log sum exp of a row that has something, Q26 log2 units. */
+int64_t fx1_lse(const struct veto_record *record);
 
 /* Step 6 and the scores of single tokens, for row i: from its record, its FX1_TOP_ENTRIES(rows->top_k) best, and the
  * entries that the rows name.  subset_q31[rows->subset_tokens] may be NULL. */

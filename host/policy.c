@@ -82,6 +82,31 @@ int veto_rule_parse(const char *text, struct veto_rule *out, char *why)
 	return err;
 }
 
+int veto_rules_parse(const char *text, struct veto_rule rule[VETO_RULES_MAX], uint32_t *rules, char *why)
+{
+	const char *at = strcmp(text, "none") == 0 ? NULL : text;
+	uint32_t count = 0;
+	int err = 0;
+
+	while (at && !err) {
+		const char *end = strstr(at, VETO_RULES_JOINED);
+		const size_t length = end ? (size_t)(end - at) : strlen(at);
+		char one[1024];
+
+		if (count == VETO_RULES_MAX || length >= sizeof(one))
+			return param_fail(-EINVAL, why,
+				"'%.200s': more than %d rules, or a rule of more than %zu bytes", text, VETO_RULES_MAX,
+				sizeof(one) - 1);
+		memcpy(one, at, length);
+		one[length] = 0;
+		err = veto_rule_parse(one, &rule[count++], why);
+		at = end ? end + strlen(VETO_RULES_JOINED) : NULL;
+	}
+	if (!err)
+		*rules = count;
+	return err;
+}
+
 static int print(const struct veto_rule *rule, char *text, size_t bytes)
 {
 	const struct veto_param *param = rule->policy->param;
@@ -108,6 +133,14 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
 
 	param_restore_locale(before);
 	return used;
+}
+
+bool policy_is_shadow(const struct veto_rule *rule)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		if (strcmp(rule->policy->param[i].name, "shadow") == 0)
+			return rule->values.value[i][0] != 0;
+	return false;
 }
 
 bool policy_reads(const struct veto_rule *rule, uint32_t field)

@@ -128,6 +128,9 @@ void policy_complete(struct veto_rule *rule);
 bool policy_reads(const struct veto_rule *rule, uint32_t field);
 bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens);
 
+/* Whether the rule only reports what it would do. */
+bool policy_is_shadow(const struct veto_rule *rule);
+
 /* The score of a token as a policy reads it: negated where its sign is -1, Q31 brought to Q20; low = NO_SCORE where the
  * row lacks the field or has NaN or saturated entries. */
 struct veto_interval policy_read(const struct veto_score *score, uint32_t field);

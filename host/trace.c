@@ -3,6 +3,7 @@
 #include "trace.h"
 #include "hash.h"
 #include "param.h"
+#include "policy.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -48,30 +49,31 @@ static int read_flag(const cJSON *line, const char *key, bool *out, char *why)
 	return 0;
 }
 
-/* What the header says of the recording, as text or JSON; NULL: nothing. */
-static int read_texts(const cJSON *line, struct trace *t, char *why)
+/* A member's text, or of an object its JSON; NULL: there is none. */
+static int copy_text(const cJSON *line, const char *key, char **out, char *why)
 {
-	char **const out[] = {&t->model, &t->sampler, &t->template, &t->source};
-	static const char *const keys[] = {"model", "sampler", "template", "source"};
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
+	char *printed;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, keys[i]);
-
-		if (!item || cJSON_IsNull(item))
-			continue;
-		*out[i] = cJSON_IsString(item) ? strdup(item->valuestring) : cJSON_PrintUnformatted(item);
-		if (!*out[i])
-			return param_fail(-ENOMEM, why, "out of memory");
-	}
-	return 0;
+	if (!item || cJSON_IsNull(item))
+		return 0;
+	printed = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
+	*out = cJSON_IsString(item) ? strdup(item->valuestring) : printed ? strdup(printed) : NULL;
+	cJSON_free(printed);
+	if (!cJSON_IsString(item) && !cJSON_IsObject(item))
+		return param_fail(-EINVAL, why, "\"%s\" is neither text nor an object", key);
+	return *out ? 0 : param_fail(-ENOMEM, why, "out of memory");
 }
 
-static int read_header(cJSON *line, struct reading *r, char *why)
+static int read_header(const cJSON *line, const char *kind, struct trace *t, char *why)
 {
-	const cJSON *policy = cJSON_GetObjectItemCaseSensitive(line, "policy");
-	struct trace *t = &r->trace;
+	const struct {
+		const char *key;
+		char **text;
+	} texts[] = {{"model", &t->model}, {"fingerprint", &t->fingerprint}, {"sampler", &t->sampler},
+		{"template", &t->template}, {"source", &t->source}, {"policy", &t->policy}, {"select", &t->select}};
 	uint32_t version;
-	int err = read_count(line, "trace", 1, 1, &version, why);
+	int err = read_count(line, kind, 1, 1, &version, why);
 
 	if (!err)
 		err = read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
@@ -79,13 +81,40 @@ static int read_header(cJSON *line, struct reading *r, char *why)
 		err = read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
 	if (!err)
 		err = read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
-	if (!err && (!cJSON_IsString(policy) || strcmp(policy->valuestring, "none") != 0))
-		err = param_fail(-EINVAL, why,
-			"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with "
-			"'none' can be played",
-			cJSON_IsString(policy) ? policy->valuestring : "?");
-	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
-	return err ? err : read_texts(line, t, why);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
+		err = copy_text(line, texts[i].key, texts[i].text, why);
+	return err;
+}
+
+int trace_read_header(const char *json, size_t bytes, const char *kind, struct trace *out, char *why)
+{
+	struct trace t = {0};
+	cJSON *line = cJSON_ParseWithLength(json, bytes);
+	int err = cJSON_IsObject(line) ? read_header(line, kind, &t, why)
+				       : param_fail(-EINVAL, why, "its header is no JSON object");
+
+	cJSON_Delete(line);
+	if (err)
+		trace_free(&t);
+	else
+		*out = t;
+	return err;
+}
+
+int trace_check_whole(const struct trace *t, char *why)
+{
+	struct veto_rule rule[VETO_RULES_MAX];
+	uint32_t rules = 0;
+	bool is_whole = t->policy && veto_rules_parse(t->policy, rule, &rules, NULL) == 0;
+
+	for (uint32_t i = 0; i < rules; i++)
+		is_whole &= policy_is_shadow(&rule[i]);
+	if (is_whole)
+		return 0;
+	return param_fail(-EINVAL, why,
+		"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with 'none', or with "
+		"rules in shadow, can be played",
+		t->policy ? t->policy : "?");
 }
 
 /* A number, null, or [low, high], in nats. */
@@ -247,6 +276,14 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	return err ? err : read_end(line, c, why);
 }
 
+static int read_first(cJSON *line, struct reading *r, char *why)
+{
+	const int err = read_header(line, "trace", &r->trace, why);
+
+	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
+	return err ? err : trace_check_whole(&r->trace, why);
+}
+
 static int read_line(const char *text, size_t bytes, bool is_first, struct reading *r, char *why)
 {
 	cJSON *line = cJSON_ParseWithLength(text, bytes);
@@ -255,7 +292,7 @@ static int read_line(const char *text, size_t bytes, bool is_first, struct readi
 	if (!cJSON_IsObject(line))
 		err = param_fail(-EINVAL, why, "no JSON object");
 	else
-		err = is_first ? read_header(line, r, why) : read_candidate(line, r, why);
+		err = is_first ? read_first(line, r, why) : read_candidate(line, r, why);
 	cJSON_Delete(line);
 	return err;
 }
@@ -334,9 +371,12 @@ void trace_free(struct trace *t)
 	}
 	free(t->question);
 	free(t->model);
+	free(t->fingerprint);
 	free(t->sampler);
 	free(t->template);
 	free(t->source);
+	free(t->policy);
+	free(t->select);
 	*t = (struct trace){0};
 }
 

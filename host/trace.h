@@ -25,13 +25,25 @@ struct trace_question {
 	struct trace_candidate *candidate; /* [trace.candidates] */
 };
 
+/* Texts are NULL where the recording does not state them. */
 struct trace {
+	char *model, *fingerprint; /* who wrote: in words, and as a backbone's fingerprint and quantisation */
+	char *sampler; /* a JSON object */
+	char *template; /* what prompts were put into */
+	char *source; /* of the scores: "exact", or "top-k:20" */
+	char *policy, *select; /* rules: "none", or joined by VETO_RULES_JOINED; and the selecting one */
 	uint32_t candidates, cohort, max_tokens; /* of each question */
 	uint32_t fields; /* bit 1u << field: every candidate has it */
 	struct trace_question *question; /* [questions] in the order of their first candidates */
 	uint32_t questions;
-	char *model, *sampler, *template, *source; /* how it was recorded, sampler as JSON; NULL: not stated */
 };
+
+/* Read how candidates were recorded from a JSON object, the first line of a trace or the header of a journal, whose version
+ * stands under the key `kind`.  -EINVAL, -ENOMEM */
+int trace_read_header(const char *json, size_t bytes, const char *kind, struct trace *out, char *why);
+
+/* -EINVAL: rules that stop were in force when it was recorded. */
+int trace_check_whole(const struct trace *t, char *why);
 
 /* Read a trace.
  *   -ENOENT..  -errno of opening it

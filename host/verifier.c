@@ -21,6 +21,8 @@ struct pending {
 	struct veto_stream *stream;
 	struct pending *next;
 	struct veto_event event;
+	struct veto_payload payload;
+	bool has_payload;
 	uint32_t token;
 	const float *state; /* NULL: not wanted */
 	bool wants_reward;
@@ -28,6 +30,7 @@ struct pending {
 	int64_t logp_q20; /* for a table */
 	struct veto_score hidden, tabled; /* of the state, by the head and by the table */
 	int32_t head_q16[VETO_HEAD_OUTPUTS_MAX];
+	uint32_t top_id[VETO_TOP_MAX]; /* likeliest tokens, for who sees the events */
 };
 
 /* What a stream knows of a candidate besides its session. */
@@ -274,7 +277,9 @@ static int give(struct veto_stream *s, const struct veto_rows *rows, const struc
 static int submit_row(struct veto_stream *s, struct pending *p, const void *row)
 {
 	const struct veto_rows rows = rows_of(s, row, &p->token);
-	const struct veto_results out = {.score = &p->event.score, .record = s->info.table ? &p->record : NULL};
+	const struct veto_results out = {.score = &p->event.score,
+		.record = s->info.table || s->info.seen ? &p->record : NULL,
+		.top_id = s->info.seen ? p->top_id : NULL};
 	const int err = give(s, &rows, &out, p);
 
 	s->counts.rows += err == 0;
@@ -332,6 +337,10 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 	if (p == s->idle)
 		s->idle = p->next;
 	*p = (struct pending){.stream = s, .event = *event, .token = VETO_NO_TOKEN};
+	if (payload) {
+		p->payload = *payload;
+		p->has_payload = true;
+	}
 	follow(s, p, payload);
 	if (payload && payload->row) {
 		p->token = payload->token;
@@ -391,6 +400,18 @@ static void take_certainty(struct veto_stream *s, struct pending *p)
 	*field = (struct veto_interval){value, value};
 }
 
+static void show(const struct veto_stream *s, const struct pending *p)
+{
+	const bool is_scored = p->payload.row && (p->event.score.has || p->event.score.flags);
+	const struct veto_seen seen = {.event = &p->event,
+		.payload = p->has_payload ? &p->payload : NULL,
+		.record = is_scored ? &p->record : NULL,
+		.top_id = is_scored && s->info.top_k > 0 ? p->top_id : NULL};
+
+	if (s->info.seen)
+		s->info.seen(s->info.seen_arg, &seen);
+}
+
 /* Give the events to the session, in their order. */
 static int fold(struct veto_stream *s)
 {
@@ -405,9 +426,11 @@ static int fold(struct veto_stream *s)
 		if (p->event.kind == VETO_TOKEN && p->event.candidate < s->info.candidates)
 			take_reward(s, p);
 		refused = veto_session_push(s->session, &p->event);
-		if (refused) {
+		if (refused)
 			err = refused;
-		} else if (p->event.kind == VETO_TOKEN) {
+		else
+			show(s, p);
+		if (!refused && p->event.kind == VETO_TOKEN) {
 			s->follower[p->event.candidate].last = p->event.score;
 			s->follower[p->event.candidate].has_last = true;
 		}

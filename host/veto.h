@@ -288,6 +288,12 @@ struct veto_rule {
  *            quotes it */
 int veto_rule_parse(const char *text, struct veto_rule *out, char *why);
 
+/* Rules that are in force together, as one text. */
+#define VETO_RULES_JOINED " + "
+/* Read them; "none" has no rules.
+ *   -EINVAL  as above, or more than VETO_RULES_MAX */
+int veto_rules_parse(const char *text, struct veto_rule rule[VETO_RULES_MAX], uint32_t *rules, char *why);
+
 /* Read a rule from JSON: {"policy": "name", "key": value or [values], ...}; members whose keys begin with "calibrated_" are
  * left alone.  file names it in messages.
  *   -EINVAL  as above, or no JSON: `why` gives line and column */
@@ -426,6 +432,21 @@ const struct veto_device_info *veto_verifier_info(const struct veto_verifier *v)
 /* As veto_device_trouble(). */
 const char *veto_verifier_trouble(const struct veto_verifier *v);
 
+/* How a token's score is learned. */
+struct veto_payload {
+	const void *row; /* [vocab] logits, untouched until the round is over; NULL: the event's own score counts */
+	const float *state; /* the hidden state that the row comes from, with a head or a table; NULL: none */
+	uint32_t token; /* the sampled token */
+};
+
+/* An event as the session took it, for who keeps a record. */
+struct veto_seen {
+	const struct veto_event *event; /* with its score */
+	const struct veto_payload *payload; /* NULL: none */
+	const struct veto_record *record; /* of the payload's row, and its top_k likeliest tokens; NULL: none, or not scored */
+	const uint32_t *top_id;
+};
+
 /* One prompt. */
 struct veto_stream_info {
 	const struct veto_rule *rule;
@@ -440,13 +461,9 @@ struct veto_stream_info {
 	 * the logits. */
 	const struct veto_head *head, *table;
 	const char *backbone, *tap; /* of the source's states: fingerprint, and which of them; NULL: not known */
-};
-
-/* How a token's score is learned. */
-struct veto_payload {
-	const void *row; /* [vocab] logits, untouched until the round is over; NULL: the event's own score counts */
-	const float *state; /* the hidden state that the row comes from, with a head or a table; NULL: none */
-	uint32_t token; /* the sampled token */
+	/* Called in veto_stream_round() for each event, in their order, before the verdicts are made; NULL: not wanted. */
+	void (*seen)(void *arg, const struct veto_seen *seen);
+	void *seen_arg;
 };
 
 /* Errors as veto_session_new(); -EINVAL also for a format, vocabulary, top_k or subset that no row of this device can have,

@@ -57,6 +57,7 @@ int cmd_evaluate(int argc, char **argv);
 int cmd_head(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_policies(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 

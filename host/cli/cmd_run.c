@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "rows_out.h"
 #include "run.h"
+#include "run_journal.h"
 #include "source.h"
 
 #include <errno.h>
@@ -24,12 +25,13 @@ struct run {
 	struct engine *engine;
 	struct veto_verifier *verifier;
 	struct veto_head *head, *table; /* NULL: none */
-	struct backbone backbone; /* of the model, with a head or a table */
+	struct backbone backbone; /* of the model, with a head, a table or a journal */
 	struct prompts prompts;
 	int32_t **tokens; /* [prompts] */
 	uint32_t *token_count;
 	struct run_view *view;
 	struct rows_out rows;
+	struct run_journal journal;
 	bool has_warned_nan;
 
 	/* of the prompt being written */
@@ -38,6 +40,7 @@ struct run {
 	struct run_outcome *outcome;
 	uint32_t rules; /* in force */
 	uint32_t first_rule; /* of args->rule */
+	bool is_recorded;
 };
 
 static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
@@ -54,6 +57,8 @@ static void see_verdict(void *arg, const struct veto_verdict *verdict)
 	struct run *run = arg;
 	struct veto_verdict seen = *verdict;
 
+	if (run->is_recorded)
+		journal_write_verdict(run->journal.journal, verdict);
 	seen.rule += run->first_rule;
 	run_outcome_add(run->outcome, &seen);
 }
@@ -105,6 +110,8 @@ static void see_round(void *arg, const struct source_item *items, uint32_t count
 
 	for (uint32_t i = 0; i < count; i++)
 		run->outcome->tokens += items[i].event.kind == VETO_TOKEN;
+	if (run->is_recorded)
+		journal_end_round(run->journal.journal);
 	write_rows(run, items, count);
 	warn_nan(run, items, count);
 	if (!run->view)
@@ -185,6 +192,8 @@ static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, cha
 		.table = run->table,
 		.backbone = run->head || run->table ? run->backbone.fingerprint : NULL,
 		.tap = "final_norm",
+		.seen = run->is_recorded ? run_journal_seen : NULL,
+		.seen_arg = &run->journal,
 	};
 
 	return veto_stream_open(run->verifier, &info, &run->stream, why);
@@ -206,12 +215,17 @@ static int generate(struct run *run, uint32_t index, bool is_full, struct run_ou
 	if (!outcome->candidate)
 		return -ENOMEM;
 	outcome->candidates = args->candidates;
+	run->is_recorded = run->journal.journal && !is_full;
 	err = open_stream(run, run->first_rule, engine_vocab(run->engine), why);
 	if (err) {
 		say("run", "%s", why);
 		return err;
 	}
+	if (run->is_recorded)
+		run_journal_prompt(&run->journal, args, run->prompt, outcome);
 	err = play_prompt(run, index);
+	if (run->is_recorded)
+		run_journal_choice(&run->journal);
 	veto_stream_close(run->stream);
 	run->stream = NULL;
 	return err;
@@ -365,7 +379,7 @@ static int open_heads(struct run *run, char *why)
 		err = veto_head_open(args->head_path, &run->head, why);
 	if (!err && args->table_path)
 		err = veto_head_open(args->table_path, &run->table, why);
-	if (!err && (run->head || run->table))
+	if (!err && (run->head || run->table || args->journal_path))
 		err = backbone_read(args->model, &run->backbone, why);
 	for (int i = 0; i < 2 && !err; i++) {
 		const struct veto_head *head = i ? run->table : run->head;
@@ -413,7 +427,7 @@ static int open_run(struct run *run, char *why)
 		err = veto_verifier_open(args->device, &run->verifier, why);
 	if (!err)
 		err = open_heads(run, why);
-	options.wants_states = run->table || (run->head && veto_head_info(run->head)->cols > 0);
+	options.wants_states = run->table || args->records_states || (run->head && veto_head_info(run->head)->cols > 0);
 	if (!err)
 		err = check_rules(run, why);
 	if (!err)
@@ -424,6 +438,8 @@ static int open_run(struct run *run, char *why)
 		err = read_prompts(run, why);
 	if (!err && args->rows_path)
 		err = rows_out_open(&run->rows, args->rows_path, engine_vocab(run->engine), why);
+	if (!err)
+		err = run_journal_open(&run->journal, args, &run->backbone, engine_knows_template(run->engine), why);
 	return err;
 }
 
@@ -463,6 +479,8 @@ int cmd_run(int argc, char **argv)
 		run.view = run_view_open();
 		status = run_prompts(&run);
 		if (rows_out_close(&run.rows, why))
+			status = failed("run", "%s", why);
+		if (run_journal_close(&run.journal, status == EXIT_DONE, why))
 			status = failed("run", "%s", why);
 	}
 	close_run(&run);

@@ -11,7 +11,7 @@
 #define RESAMPLES 2000 /* of the bootstrap over questions */
 #define TAIL 0.025 /* of an interval of 95 %, each way */
 
-/* The rules of a policy, "none" or joined by RULES_JOINED, and the selector. */
+/* The rules of a policy, "none" or joined by VETO_RULES_JOINED, and the selector. */
 static int read_setting(
 	const char *command, const char *policy, const char *select, const struct usage *usage, struct setting *out)
 {
@@ -20,7 +20,7 @@ static int read_setting(
 
 	*out = (struct setting){.policy = policy, .select = select};
 	while (!status && text && strcmp(policy, "none") != 0) {
-		char *end = strstr(text, RULES_JOINED);
+		char *end = strstr(text, VETO_RULES_JOINED);
 
 		if (end)
 			*end = 0;
@@ -30,7 +30,7 @@ static int read_setting(
 			status = read_rule(command, "--policy", text, false, &out->rule[out->rules++]);
 		if (!status)
 			status = check_calibrated(command, text, usage);
-		text = end ? end + strlen(RULES_JOINED) : NULL;
+		text = end ? end + strlen(VETO_RULES_JOINED) : NULL;
 	}
 	free(texts);
 	return status ? status : read_rule(command, "--select", select, true, &out->rule[out->rules++]);
@@ -53,7 +53,7 @@ size_t setting_print(const struct setting *setting, char *text, size_t bytes)
 	size_t used = (size_t)snprintf(text, bytes, "%s", setting->rules > 1 ? "" : "none");
 
 	for (uint32_t i = 0; i + 1 < setting->rules && used < bytes; i++) {
-		used += (size_t)snprintf(text + used, bytes - used, "%s", i ? RULES_JOINED : "");
+		used += (size_t)snprintf(text + used, bytes - used, "%s", i ? VETO_RULES_JOINED : "");
 		if (used < bytes)
 			used += (size_t)veto_rule_print(&setting->rule[i], text + used, bytes - used);
 	}

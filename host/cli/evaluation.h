@@ -6,8 +6,6 @@
 #include "recorded.h"
 #include "split.h"
 
-#define RULES_JOINED " + " /* between the rules of a policy */
-
 /* Rules that are played together, the selecting one behind them. */
 struct setting {
 	const char *policy, *select;

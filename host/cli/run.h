@@ -11,7 +11,7 @@
 #define COHORT_MAX 255 /* sequences that llama.cpp keeps, less the prompt's */
 
 struct run_args {
-	const char *model, *device, *rows_path, *head_path, *table_path, *step, *select;
+	const char *model, *device, *rows_path, *journal_path, *head_path, *table_path, *step, *select;
 	const char *prompt, *prompts_path; /* one of them */
 	struct veto_rule rule[VETO_RULES_MAX]; /* the selecting one is last */
 	const char *policy_text[VETO_RULES_MAX]; /* of the others, as given */
@@ -21,11 +21,17 @@ struct run_args {
 	uint32_t beams, expand; /* of a beam search, else 0 */
 	uint64_t seed;
 	double temperature, top_p, min_p;
+	bool records_states, records_tops; /* in the journal */
 	bool is_compared, is_json, wants_help;
 };
 
 /* EXIT_DONE, or EXIT_MISUSED having said why. */
 int run_args_read(int argc, char **argv, struct run_args *args);
+
+/* How a run's candidates are made, as recordings state it. */
+#define RUN_TEMPLATE(has_template) ((has_template) ? "of the model" : "none")
+#define RUN_SOURCE "exact"
+void run_print_sampler(FILE *out, const struct run_args *args); /* ,"sampler":{...} */
 
 /* What came of one candidate. */
 struct run_candidate {

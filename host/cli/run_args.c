@@ -29,6 +29,9 @@ static const char help[] =
 	"      --max-tokens M   tokens a candidate at most (default 256); one that is cut off has no answer\n"
 	"      --threads N      threads that generate (default: one a processor)\n"
 	"      --rows FILE.npy  write every row of logits that is scored\n"
+	"      --journal FILE   record events, scores, verdicts and texts (veto replay, evaluate, export)\n"
+	"      --record WHAT    in the journal, too: hidden (states at step ends and every 32nd token), top (the 20 largest\n"
+	"                       log-probabilities of every token), or hidden,top\n"
 	"      --compare        generate the same seeds again without rejecting, and report both\n"
 	"      --json           one JSON object a prompt, then one for the whole\n"
 	"      --help           this text\n\n"
@@ -48,6 +51,8 @@ enum {
 	OPTION_MAX_TOKENS,
 	OPTION_THREADS,
 	OPTION_ROWS,
+	OPTION_JOURNAL,
+	OPTION_RECORD,
 	OPTION_HEAD,
 	OPTION_SCH,
 	OPTION_STEP,
@@ -72,6 +77,8 @@ static const struct option options[] = {
 	{"max-tokens", required_argument, NULL, OPTION_MAX_TOKENS},
 	{"threads", required_argument, NULL, OPTION_THREADS},
 	{"rows", required_argument, NULL, OPTION_ROWS},
+	{"journal", required_argument, NULL, OPTION_JOURNAL},
+	{"record", required_argument, NULL, OPTION_RECORD},
 	{"head", required_argument, NULL, OPTION_HEAD},
 	{"sch", required_argument, NULL, OPTION_SCH},
 	{"step", required_argument, NULL, OPTION_STEP},
@@ -203,6 +210,25 @@ static int set_once(const char *option, const char *text, const char **out)
 	return 0;
 }
 
+static int read_record(char *text, struct run_args *args)
+{
+	for (char *rest = text, *word; (word = strsep(&rest, ","));) {
+		if (strcmp(word, "hidden") == 0)
+			args->records_states = true;
+		else if (strcmp(word, "top") == 0)
+			args->records_tops = true;
+		else
+			return misused("run", "--record '%s': expected hidden, top, or hidden,top", word);
+	}
+	return 0;
+}
+
+void run_print_sampler(FILE *out, const struct run_args *args)
+{
+	fprintf(out, ",\"sampler\":{\"temperature\":%g,\"top_p\":%g,\"min_p\":%g}", args->temperature, args->top_p,
+		args->min_p);
+}
+
 static int read_option(int option, char *text, void *arg)
 {
 	struct run_args *args = arg;
@@ -223,6 +249,10 @@ static int read_option(int option, char *text, void *arg)
 	case OPTION_ROWS:
 		args->rows_path = text;
 		return 0;
+	case OPTION_JOURNAL:
+		return set_once("--journal", text, &args->journal_path);
+	case OPTION_RECORD:
+		return read_record(text, args);
 	case OPTION_POLICY:
 		return add_policy(text, args);
 	case OPTION_SELECT:
@@ -260,6 +290,8 @@ static int check(const struct run_args *args)
 		return misused("run", "one of -p TEXT and --prompts FILE is needed; see veto run --help");
 	if (args->prompt && !*args->prompt)
 		return misused("run", "-p: the prompt is empty");
+	if ((args->records_states || args->records_tops) && !args->journal_path)
+		return misused("run", "--record says what stands in a journal: it needs --journal FILE");
 	if (args->cohort > args->candidates)
 		return misused("run", "--cohort %u is above the %u candidates of -n", args->cohort, args->candidates);
 	for (uint32_t i = 0; i + 1 < args->rules; i++)

@@ -145,7 +145,7 @@ static int fill_all(const char *command, const char *policy, const char *select,
 	struct setting setting;
 	int status;
 
-	if (!at || strstr(at + 1, FREE) || strstr(policy, RULES_JOINED))
+	if (!at || strstr(at + 1, FREE) || strstr(policy, VETO_RULES_JOINED))
 		return misused(
 			command, "--policy %s: expected one rule with one free number, such as threshold=?", policy);
 	while (key > policy && key[-1] != ':' && key[-1] != ',')

@@ -5,7 +5,7 @@ build=$1
 seconds=${FUZZ_SECONDS:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 
-mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone,trace}
+mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone,trace,journal}
 head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
@@ -61,7 +61,9 @@ cat >"$build/corpus/trace/small" <<'JSON'
 {"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]]}
 {"prompt": "a", "candidate": 1, "finished": false, "answer": null, "correct": false, "tokens": [], "logp": [], "entropy": []}
 JSON
-for target in npy rule xclbin head backbone trace; do
+# A prompt, a round that opens two candidates, one of their tokens, a choice, the end.
+printf '\0\1\7\2a\6What?\0\2\6\2\0\0\0\1\0\2\23\2\201\0\5\1\0\0\310\1\0\0\1\1\6\1\0\0\310\2\0\0\0\3\2\1\0\4\0' >"$build/corpus/journal/small"
+for target in npy rule xclbin head backbone trace journal; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then

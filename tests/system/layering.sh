@@ -42,7 +42,10 @@ allow host/map.[ch] -- map.h param.h
 allow host/sha256.[ch] -- sha256.h
 allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
 allow host/calibration.[ch] -- calibration.h
-allow host/trace.[ch] -- veto.h trace.h hash.h param.h
+allow host/crc32c.[ch] -- crc32c.h
+allow host/journal.[ch] host/journal_write.c -- veto.h journal.h map.h crc32c.h param.h
+allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
+allow host/trace.[ch] -- veto.h trace.h hash.h param.h policy.h
 allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/statistics.[ch] -- veto.h hx1.h statistics.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h statistics.h param.h
@@ -72,7 +75,7 @@ allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
 	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibration.h random.h \
-	baselines.h comparison.h evaluate_report.h partial.h plot.h reliability.h report.h spans.h
+	baselines.h comparison.h evaluate_report.h partial.h plot.h reliability.h report.h spans.h journal.h replay.h run_journal.h fx1.h
 
 # Foreign headers, each in one place.
 only() {
