@@ -443,7 +443,8 @@ struct veto_payload {
 struct veto_seen {
 	const struct veto_event *event; /* with its score */
 	const struct veto_payload *payload; /* NULL: none */
-	const struct veto_record *record; /* of the payload's row, and its top_k likeliest tokens; NULL: none, or not scored */
+	const struct veto_record
+		*record; /* of the payload's row, and its top_k likeliest tokens; NULL: none, or not scored */
 	const uint32_t *top_id;
 };
 

@@ -156,8 +156,8 @@ static void a_journal_is_judged_as_it_was_written(void **state)
 {
 	size_t bytes;
 	unsigned char *data = make_journal(&bytes);
-	struct replay r;
-	int differences;
+	struct replay r = {0};
+	int differences = 0;
 
 	(void)state;
 	assert_int_equal(judge(data, bytes, &r, &differences, NULL), 0);
