@@ -18,6 +18,7 @@ const struct veto_field_info veto_fields[VETO_FIELDS] = {
 	[VETO_SUBSET_FIRST] = {"subset_first", "q31", 1, false},
 	[VETO_SUBSET_MASS] = {"subset_mass", "q31", 1, false},
 	[VETO_REWARD] = {"reward", "q31", 1, true},
+	[VETO_SC_LOWER] = {"sc_lower", "q20", 1, true},
 };
 
 const char *const veto_format_names[VETO_FORMATS] = {"fp32", "fp16", "bf16"};

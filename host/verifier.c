@@ -168,7 +168,7 @@ static int check_rows(struct veto_stream *s, char *why)
 static uint32_t fields_of(const struct veto_stream_info *info)
 {
 	return ~((info->top_k ? 0 : 1u << VETO_TOPK_CONFIDENCE) | (info->head ? 0 : 1u << VETO_REWARD) |
-		 (info->subset_tokens ? 0 : 1u << VETO_SUBSET_FIRST | 1u << VETO_SUBSET_MASS));
+		 (info->subset_tokens ? 0 : 1u << VETO_SUBSET_FIRST | 1u << VETO_SUBSET_MASS) | 1u << VETO_SC_LOWER);
 }
 
 /* Whether a rule looks at the reward of a candidate's tokens up to this one. */

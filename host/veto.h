@@ -37,6 +37,7 @@ enum veto_field {
 	VETO_SUBSET_FIRST, /* Q31: probability of the subset's first token among the subset */
 	VETO_SUBSET_MASS, /* Q31: probability of the subset among all */
 	VETO_REWARD, /* Q31: of a head, for a hidden state */
+	VETO_SC_LOWER, /* the self-certainty is at least this, where only the likeliest tokens are known */
 	VETO_FIELDS
 };
 

@@ -24,9 +24,12 @@ cat >"$work/prompts" <<'JSON'
 {"id": "fr", "prompt": "What is the capital of France?", "answer": "Paris"}
 {"id": "sum", "prompt": "Compute 2 + 3, then add 4, a step a line.", "answer": 9}
 JSON
-expect "2 prompts" run --prompts "$work/prompts" -n 3 --max-tokens 40 --record hidden,top --journal "$work/full"
+expect "2 prompts" run --prompts "$work/prompts" -n 3 --max-tokens 40 --record hidden,top --journal "$work/full" --rows "$work/rows.npy"
 expect "2 prompts, " "$VETO" replay "$work/full"
 [ "$(stat -c %s "$work/full")" -gt $((3 * $(stat -c %s "$work/j"))) ] || complain "states and log-probabilities take no room"
+
+# What a server would list of these rows bounds their scores.
+expect "OK ] the_truth_lies_inside_for_recorded_rows" "$BUILD/bin/test_interval" "$work/rows.npy"
 
 # Killed in the middle: what was written before is whole.
 run --prompts "$work/prompts" -n 3 --max-tokens 200 --journal "$work/killed" >"$work/stdout" 2>&1 &

@@ -43,6 +43,7 @@ allow host/sha256.[ch] -- sha256.h
 allow host/safetensors.[ch] -- veto.h fx1.h safetensors.h param.h
 allow host/calibration.[ch] -- calibration.h
 allow host/crc32c.[ch] -- crc32c.h
+allow host/interval.[ch] -- veto.h interval.h
 allow host/journal.[ch] host/journal_write.c -- veto.h journal.h map.h crc32c.h param.h
 allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
 allow host/trace.[ch] -- veto.h trace.h hash.h param.h policy.h
