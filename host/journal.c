@@ -208,7 +208,7 @@ static void take_token(struct journal_cursor *c, struct journal_event *out)
 	const uint64_t token = take_count(c, UINT32_MAX);
 	const void *top;
 
-	out->token = token == 0 ? VETO_NO_TOKEN : (uint32_t)token - 1;
+	out->event.token = token == 0 ? VETO_NO_TOKEN : (uint32_t)token - 1;
 	take_score(c, &out->event.score);
 	out->state_values = take_u32(c, VETO_STATE_MAX);
 	out->state = out->state_values ? take(c, out->state_values * sizeof(uint16_t)) : NULL;
@@ -246,7 +246,7 @@ bool journal_next_event(struct journal_cursor *c, struct journal_event *out)
 	}
 	out->event.kind = (enum veto_event_kind)(*kind & 127);
 	out->event.ends_step = *kind >> 7;
-	out->token = VETO_NO_TOKEN;
+	out->event.token = VETO_NO_TOKEN;
 	if (out->event.kind == VETO_TOKEN)
 		take_token(c, out);
 	if (out->event.kind == VETO_CLOSE) {

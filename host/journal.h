@@ -25,7 +25,6 @@ struct journal_text {
 /* An event as the session took it, and what is known besides. */
 struct journal_event {
 	struct veto_event event;
-	uint32_t token; /* TOKEN: its id, or VETO_NO_TOKEN */
 	const void *state; /* TOKEN: fp16 [state_values], of any alignment, which produced the token; NULL: none */
 	uint32_t state_values;
 	float top[JOURNAL_TOP_MAX]; /* TOKEN: the log-probabilities of the likeliest, descending, in nats */

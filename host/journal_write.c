@@ -166,7 +166,7 @@ void journal_write_event(struct journal *j, const struct journal_event *event)
 	}
 	if (e->kind != VETO_TOKEN)
 		return;
-	put_count(j, b, event->token == VETO_NO_TOKEN ? 0 : (uint64_t)event->token + 1);
+	put_count(j, b, e->token == VETO_NO_TOKEN ? 0 : (uint64_t)e->token + 1);
 	put_score(j, b, &e->score);
 	put_count(j, b, event->state ? event->state_values : 0);
 	if (event->state)

@@ -264,6 +264,23 @@ struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate)
 	};
 }
 
+void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold)
+{
+	struct candidate *c = &b->candidate[candidate];
+	struct cell *cell = &r->cell[candidate];
+
+	if (cell->token != NEVER || c->is_protected)
+		return;
+	cell->token = c->tokens;
+	cell->score = score;
+	cell->threshold = threshold;
+	cell->is_tripped = true;
+	if (!r->is_shadow && c->trip_token == NEVER) {
+		c->trip_token = c->tokens;
+		c->trip_rule = (uint32_t)(r - b->rule);
+	}
+}
+
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token)
 {
 	struct candidate *c = &b->candidate[candidate];

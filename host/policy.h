@@ -33,6 +33,7 @@ struct candidate {
 	uint64_t answer;
 	enum veto_state state;
 	uint32_t tokens, unusable;
+	uint32_t token; /* the last one's id, or VETO_NO_TOKEN */
 	uint32_t same; /* the first candidate that closed with this answer: a name for it */
 	uint32_t out_token; /* of the first verdict that put it out or spared it; NEVER: none */
 	uint32_t trip_token, trip_rule; /* of an own-path rule's verdict, made at the end of the round */
@@ -154,6 +155,18 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 /* The REJECT of the rule's cell. */
 struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate);
 
+/* Note an own-path rule's verdict, which the session makes at the end of the round. */
+void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold);
+
+/* One past the last member of the cohort that starts at `first`. */
+uint32_t board_cohort_end(const struct board *b, uint32_t first);
+/* Whether a verdict that is based on a token up to t has put the candidate out of the rule's comparisons. */
+bool board_is_out_by(const struct board *b, const struct rule *r, uint32_t candidate, uint32_t t);
+/* Drop all members but the best `keep`, of whom the last is the threshold: score[] after so many tokens, NO_SCORE of those
+ * that are not ranked; rung 0: after those at which each was looked at. */
+void board_drop_below_best(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
+	const struct veto_interval *score, uint32_t keep);
+
 /* Make a candidate that is out wait for its OPEN as a copy of one that is live. */
 void board_fork(struct board *b, const struct rule *r, uint32_t from, uint32_t to);
 
@@ -169,11 +182,13 @@ uint32_t ceil_ratio(uint32_t n, struct ratio ratio);
 int policy_check_rungs(const char *policy, const struct veto_values *values, int param, char *why);
 
 extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops, partial_reward_ops;
+extern const struct policy_ops self_truncation_ops, monitor_ops;
 extern const struct policy_ops consensus_ops, adaptive_consistency_ops, esc_ops;
-extern const struct policy_ops majority_ops, borda_ops, best_ops, weighted_ops, sharpening_ops;
+extern const struct policy_ops majority_ops, borda_ops, best_ops, weighted_ops, cisc_ops, sharpening_ops;
 extern const struct veto_param floor_params[], window_floor_params[], gate_params[], speculative_params[];
-extern const struct veto_param partial_reward_params[];
+extern const struct veto_param partial_reward_params[], self_truncation_params[], monitor_params[];
 extern const struct veto_param consensus_params[], adaptive_consistency_params[], esc_params[];
-extern const struct veto_param majority_params[], borda_params[], best_params[], weighted_params[], sharpening_params[];
+extern const struct veto_param majority_params[], borda_params[], best_params[], weighted_params[];
+extern const struct veto_param cisc_params[], sharpening_params[];
 
 #endif

@@ -206,8 +206,9 @@ static bool is_score_valid(const struct veto_score *score)
 	return true;
 }
 
-static int push_token(struct veto_session *s, struct candidate *c, const struct veto_score *score, bool ends_step)
+static int push_token(struct veto_session *s, struct candidate *c, const struct veto_event *event)
 {
+	const struct veto_score *score = &event->score;
 	struct board *b = &s->board;
 
 	if ((c->state != VETO_LIVE && c->state != VETO_OUT) || c->tokens == b->max_tokens || !is_score_valid(score))
@@ -216,7 +217,8 @@ static int push_token(struct veto_session *s, struct candidate *c, const struct 
 		return -EINVAL;
 	if (c->ends_step)
 		c->step_start = c->tokens;
-	c->ends_step = ends_step;
+	c->ends_step = event->ends_step;
+	c->token = event->token;
 	c->tokens++;
 	c->unusable += score->has == 0 || score->flags & (VETO_NAN | VETO_SATURATED | VETO_EMPTY);
 	for (uint32_t i = 0; i < b->rules; i++)
@@ -256,7 +258,7 @@ int veto_session_push(struct veto_session *s, const struct veto_event *event)
 		c->state = VETO_LIVE;
 		return 0;
 	case VETO_TOKEN:
-		return push_token(s, c, &event->score, event->ends_step);
+		return push_token(s, c, event);
 	case VETO_CLOSE:
 		return push_close(s, c, event->answer);
 	case VETO_LOST:

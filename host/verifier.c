@@ -23,7 +23,6 @@ struct pending {
 	struct veto_event event;
 	struct veto_payload payload;
 	bool has_payload;
-	uint32_t token;
 	const float *state; /* NULL: not wanted */
 	bool wants_reward;
 	struct veto_record record; /* of the row */
@@ -276,7 +275,7 @@ static int give(struct veto_stream *s, const struct veto_rows *rows, const struc
 
 static int submit_row(struct veto_stream *s, struct pending *p, const void *row)
 {
-	const struct veto_rows rows = rows_of(s, row, &p->token);
+	const struct veto_rows rows = rows_of(s, row, &p->event.token);
 	const struct veto_results out = {.score = &p->event.score,
 		.record = s->info.table || s->info.seen ? &p->record : NULL,
 		.top_id = s->info.seen ? p->top_id : NULL};
@@ -296,7 +295,7 @@ static int submit_state(struct veto_stream *s, struct pending *p, bool is_table)
 		.cols = head->cols,
 		.stride_bytes = head->cols * sizeof(float),
 		.data = p->state,
-		.token = &p->token,
+		.token = &p->event.token,
 		.token_logp_q20 = &p->logp_q20,
 		.head = is_table ? s->table : s->head};
 	struct veto_results out = {
@@ -336,14 +335,13 @@ int veto_stream_push(struct veto_stream *s, const struct veto_event *event, cons
 		return -ENOMEM;
 	if (p == s->idle)
 		s->idle = p->next;
-	*p = (struct pending){.stream = s, .event = *event, .token = VETO_NO_TOKEN};
+	*p = (struct pending){.stream = s, .event = *event};
 	if (payload) {
 		p->payload = *payload;
 		p->has_payload = true;
 	}
 	follow(s, p, payload);
 	if (payload && payload->row) {
-		p->token = payload->token;
 		memset(&p->event.score, 0, sizeof(p->event.score)); /* and so it stays if the job fails */
 		err = submit_row(s, p, payload->row);
 	}

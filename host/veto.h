@@ -319,7 +319,7 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
  *
  * Memory: at most 1 KiB a candidate, 16 bytes a window entry, and VETO_SESSION_FIXED_BYTES.  Window entries a candidate:
  * the window of window-floor and of floor without rungs, the rungs of gate, one for partial-reward, and max_tokens for
- * speculative, whose rungs are not known before. */
+ * speculative and self-truncation, whose rungs are not known before. */
 #define VETO_CANDIDATES_MAX 4096
 #define VETO_TOKENS_MAX (1u << 20)
 #define VETO_SESSION_FIXED_BYTES 8192
@@ -335,6 +335,7 @@ struct veto_event {
 	enum veto_event_kind kind;
 	uint32_t candidate;
 	bool ends_step; /* TOKEN: the last of a step, as the last of every candidate is */
+	uint32_t token; /* TOKEN: its id; VETO_NO_TOKEN: not known */
 	uint64_t answer; /* CLOSE: equal answers, equal keys; 0: none */
 	struct veto_score score; /* TOKEN; has = 0: the token counts, without a score */
 };
@@ -437,7 +438,6 @@ const char *veto_verifier_trouble(const struct veto_verifier *v);
 struct veto_payload {
 	const void *row; /* [vocab] logits, untouched until the round is over; NULL: the event's own score counts */
 	const float *state; /* the hidden state that the row comes from, with a head or a table; NULL: none */
-	uint32_t token; /* the sampled token */
 };
 
 /* An event as the session took it, for who keeps a record. */
@@ -475,7 +475,7 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 void veto_stream_close(struct veto_stream *s);
 
 /* Take an event into the round that is being filled; payload may be NULL.  Scoring starts at once.
- *   -EINVAL  the payload's token lies beyond the vocabulary
+ *   -EINVAL  there is a row, and the event's token lies beyond the vocabulary
  *   -ENOMEM, and errors of veto_device_submit() */
 int veto_stream_push(struct veto_stream *s, const struct veto_event *event, const struct veto_payload *payload);
 

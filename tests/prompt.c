@@ -65,6 +65,13 @@ void prompt_blank(struct veto_session *s, uint32_t candidate)
 	push(s, &(struct veto_event){.kind = VETO_TOKEN, .candidate = candidate});
 }
 
+void prompt_spell(struct veto_session *s, uint32_t candidate, const char *letters)
+{
+	for (; *letters; letters++)
+		push(s, &(struct veto_event){
+				.kind = VETO_TOKEN, .candidate = candidate, .token = (unsigned char)*letters});
+}
+
 void prompt_tokens(struct veto_session *s, uint32_t candidate, const double *nats, uint32_t tokens)
 {
 	for (uint32_t i = 0; i < tokens; i++)

@@ -15,6 +15,8 @@ void prompt_open_all(struct veto_session *s, uint32_t candidates);
 /* A token whose every field is so many nats (Q31 fields: the same of 1). */
 void prompt_token(struct veto_session *s, uint32_t candidate, double nats);
 void prompt_push_token(struct veto_session *s, uint32_t candidate, double nats, bool ends_step);
+/* Tokens without a score, a letter each: its code is the id. */
+void prompt_spell(struct veto_session *s, uint32_t candidate, const char *letters);
 /* A token without a score. */
 void prompt_blank(struct veto_session *s, uint32_t candidate);
 void prompt_tokens(struct veto_session *s, uint32_t candidate, const double *nats, uint32_t tokens);

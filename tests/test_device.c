@@ -244,8 +244,9 @@ static struct prompt open_prompt(const char *text)
 
 static void push_row(struct prompt *p, uint32_t candidate)
 {
-	struct veto_event event = {.kind = VETO_TOKEN, .candidate = candidate, .score = {.has = 1U << VETO_LSE}};
-	struct veto_payload payload = {.row = row, .token = 1};
+	struct veto_event event = {
+		.kind = VETO_TOKEN, .candidate = candidate, .token = 1, .score = {.has = 1U << VETO_LSE}};
+	struct veto_payload payload = {.row = row};
 
 	assert_int_equal(veto_stream_push(p->stream, &event, &payload), 0);
 }

@@ -16,6 +16,7 @@
 struct script {
 	uint32_t tokens;
 	struct veto_score score[LENGTH_MAX];
+	uint32_t token[LENGTH_MAX];
 	bool is_lost; /* at its end, instead of finishing */
 	uint64_t answer;
 };
@@ -53,6 +54,7 @@ static void make_story(struct story *story, const char *rules, bool may_lose)
 		for (uint32_t j = 0; j < script->tokens; j++) {
 			int64_t value = (int64_t)below(6) << 19; /* few values: many ties */
 
+			script->token[j] = below(3);
 			script->score[j].has = below(6) ? (1u << VETO_FIELDS) - 1 : 0;
 			for (int f = 0; f < VETO_FIELDS; f++)
 				script->score[j].field[f] = (struct veto_interval){value, value};
@@ -88,6 +90,7 @@ static bool next_event(struct player *p, uint32_t i, struct veto_event *event)
 	if (p->next[i] > 0) {
 		event->kind = VETO_TOKEN;
 		event->score = script->score[p->next[i] - 1];
+		event->token = script->token[p->next[i] - 1];
 	}
 	p->next[i]++;
 	return true;
@@ -202,6 +205,9 @@ static const char *const single_rules[] = {
 	"speculative:budget=20",
 	"speculative:budget=9,alpha=0.3,min_survivors=2",
 	"speculative:budget=30,alpha=0.7,min_survivors=0",
+	"self-truncation",
+	"self-truncation:keep=3,tau=0.5",
+	"monitor:score=margin,above=2,min_survivors=0",
 };
 
 #define SINGLE_RULES (sizeof(single_rules) / sizeof(*single_rules))
@@ -243,6 +249,7 @@ static void whoever_is_rejected_is_rejected_in_lockstep_by_then(void **state)
 		"floor:window=3,threshold=1.2 gate:rungs=3+6,keep=0.5",
 		"gate:rungs=2,keep=0.6 gate:rungs=4,keep=0.6,score=margin speculative:budget=40",
 		"window-floor:window=2,warmup=2,score=margin floor:window=4,threshold=1 gate:rungs=5,keep=0.5",
+		"self-truncation:keep=2 floor:window=3,threshold=0.8 gate:rungs=4,keep=0.7",
 	};
 
 	(void)state;
@@ -251,7 +258,7 @@ static void whoever_is_rejected_is_rejected_in_lockstep_by_then(void **state)
 		struct story story;
 
 		random_state = seed;
-		make_story(&story, rules[seed % 3], true);
+		make_story(&story, rules[seed % 4], true);
 		play_lockstep(&story, &lockstep);
 		play_at_random(&story, &free_running);
 		for (uint32_t i = 0; i < story.candidates; i++) {

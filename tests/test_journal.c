@@ -38,8 +38,10 @@ static int remove_path(void **state)
 static struct journal_event token_of(uint32_t candidate, uint32_t at, uint32_t prompt)
 {
 	const int64_t value = (int64_t)(candidate * 7 + at * 5 + prompt * 3) % 11 * 400000;
-	struct journal_event e = {.event = {.kind = VETO_TOKEN, .candidate = candidate, .ends_step = at % 4 == 3},
-		.token = at == 2 ? VETO_NO_TOKEN : 1000 * at};
+	struct journal_event e = {.event = {.kind = VETO_TOKEN,
+					  .candidate = candidate,
+					  .ends_step = at % 4 == 3,
+					  .token = at == 2 ? VETO_NO_TOKEN : 1000 * at}};
 	struct veto_score *score = &e.event.score;
 
 	score->has = 1u << VETO_SELF_CERTAINTY | 1u << VETO_TOKEN_LOGP | 1u << VETO_ENTROPY;
@@ -357,7 +359,7 @@ static void every_piece_is_read_as_it_was_written(void **state)
 			expected = token_of(e.event.candidate, at[e.event.candidate]++, prompt);
 			check_score(&e.event.score, &expected.event.score);
 			assert_int_equal(e.event.ends_step, expected.event.ends_step);
-			assert_int_equal(e.token, expected.token);
+			assert_int_equal(e.event.token, expected.event.token);
 			assert_int_equal(e.state_values, e.event.ends_step ? 3 : 0);
 			assert_int_equal(e.tops, e.event.ends_step);
 			if (e.event.ends_step)

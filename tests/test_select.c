@@ -290,9 +290,70 @@ static void without_an_answer_there_is_no_choice(void **state)
 	veto_session_free(s);
 }
 
+static void cisc_weighs_votes_by_the_softmax_of_their_scores(void **state)
+{
+	/* A has e^0 and B e^-0.5 + e^-0.6 = 1.1553; at temperature 0.5 B has e^-1 + e^-1.2 = 0.6691. */
+	static const struct finished three[] = {{-0.1, 1}, {-0.6, 2}, {-0.7, 2}};
+	struct veto_choice c = choose("cisc", three, 3);
+
+	(void)state;
+	assert_int_equal(c.answer, 2);
+	assert_in_range(c.weight, (int64_t)(1.15534 * (1LL << 31)) - 200000, (int64_t)(1.15534 * (1LL << 31)) + 200000);
+	c = choose("cisc:temperature=0.5", three, 3);
+	assert_int_equal(c.answer, 1);
+}
+
+/* The score of the best among candidates whose steps end with these rewards, Q20. */
+static int64_t best_of_steps(const char *rule, const double steps[2][3])
+{
+	struct veto_session *s = prompt_new(rule, 2, 0, 100);
+	struct veto_choice choice;
+
+	prompt_open_all(s, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		for (uint32_t j = 0; j < 3; j++) {
+			prompt_push_token(s, i, 0.01, false); /* in a step: counts for nothing */
+			prompt_push_token(s, i, steps[i][j], true);
+		}
+		prompt_close(s, i, i + 1);
+	}
+	prompt_round(s);
+	choice = prompt_select(s, 0);
+	veto_session_free(s);
+	return (int64_t)choice.answer << 32 | choice.weight;
+}
+
+static void rewards_of_steps_become_one_as_they_are_told(void **state)
+{
+	static const double steps[2][3] = {{0.5, 0.5, 1}, {1, 0.25, 0.875}};
+	static const struct {
+		const char *rule;
+		uint64_t answer;
+		double score;
+	} cases[] = {{"best:score=reward", 1, 1}, {"best:score=reward,steps=mean", 2, 0.708333},
+		{"best:score=reward,steps=min", 1, 0.5}, {"best:score=reward,steps=product", 1, 0.25},
+		{"best:score=reward,steps=geometric-mean", 1, 0.629961}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const int64_t best = best_of_steps(cases[i].rule, steps);
+
+		if ((uint64_t)best >> 32 != cases[i].answer)
+			fail_msg("%s: answer %d", cases[i].rule, (int)(best >> 32));
+		assert_in_range(best & 0xffffffff, NATS(cases[i].score) - 40, NATS(cases[i].score) + 40);
+	}
+	/* The others take them, too: with the means 0.667 and 0.708. */
+	assert_int_equal(best_of_steps("weighted:score=reward,weight=softmax,steps=mean", steps) >> 32, 2);
+	assert_int_equal(best_of_steps("borda:score=reward,steps=mean", steps) >> 32, 2);
+	assert_int_equal(best_of_steps("cisc:score=reward,steps=mean", steps) >> 32, 2);
+	assert_int_equal(best_of_steps("cisc:score=reward,steps=min", steps) >> 32, 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cisc_weighs_votes_by_the_softmax_of_their_scores),
+		cmocka_unit_test(rewards_of_steps_become_one_as_they_are_told),
 		cmocka_unit_test(majority_counts_answers_and_breaks_ties_to_the_lower_index),
 		cmocka_unit_test(borda_weighs_votes_by_rank),
 		cmocka_unit_test(borda_ranks_candidates_without_an_answer),

@@ -71,9 +71,9 @@ static struct veto_stream_counts play(const struct veto_stream_info *info, uint3
 		fail_msg("%s", why);
 	assert_int_equal(veto_stream_push(s, &event, NULL), 0);
 	for (uint32_t i = 0; i < TOKENS; i++) {
-		const struct veto_payload payload = {.row = row, .state = states[i], .token = 7};
+		const struct veto_payload payload = {.row = row, .state = states[i]};
 
-		event = (struct veto_event){.kind = VETO_TOKEN, .ends_step = ends >> i & 1};
+		event = (struct veto_event){.kind = VETO_TOKEN, .token = 7, .ends_step = ends >> i & 1};
 		assert_int_equal(veto_stream_push(s, &event, &payload), 0);
 		assert_int_equal(veto_stream_round(s, -1), 0);
 		score[i] = *veto_stream_score(s, 0);
@@ -116,8 +116,8 @@ static void rewards_are_of_the_steps_so_far(void **state)
 
 static void push_state(struct veto_stream *s, uint32_t beam, const float *state, bool ends_step)
 {
-	const struct veto_event event = {.kind = VETO_TOKEN, .candidate = beam, .ends_step = ends_step};
-	const struct veto_payload payload = {.row = row, .state = state, .token = 7};
+	const struct veto_event event = {.kind = VETO_TOKEN, .candidate = beam, .token = 7, .ends_step = ends_step};
+	const struct veto_payload payload = {.row = row, .state = state};
 
 	assert_int_equal(veto_stream_push(s, &event, &payload), 0);
 }

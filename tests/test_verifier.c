@@ -38,8 +38,8 @@ static void make_row(float *row, float peak)
 
 static void push(struct veto_stream *s, enum veto_event_kind kind, uint32_t candidate, const float *row)
 {
-	struct veto_event event = {.kind = kind, .candidate = candidate};
-	struct veto_payload payload = {.row = row, .token = 7};
+	struct veto_event event = {.kind = kind, .candidate = candidate, .token = 7};
+	struct veto_payload payload = {.row = row};
 
 	assert_int_equal(veto_stream_push(s, &event, row ? &payload : NULL), 0);
 }

@@ -121,7 +121,6 @@ static void add_token(struct run_journal *j, const struct veto_seen *seen, struc
 
 	if (!seen->payload)
 		return;
-	out->token = seen->payload->token;
 	if (j->has_states && seen->payload->state && (seen->event->ends_step || tokens % STATE_EVERY == 0)) {
 		for (uint32_t i = 0; i < j->state_values; i++)
 			j->state[i] = fx1_narrow_fp16(seen->payload->state[i]);
@@ -136,7 +135,7 @@ void run_journal_seen(void *arg, const struct veto_seen *seen)
 {
 	struct run_journal *j = arg;
 	const struct run_candidate *c = &j->outcome->candidate[seen->event->candidate];
-	struct journal_event event = {.event = *seen->event, .token = VETO_NO_TOKEN};
+	struct journal_event event = {.event = *seen->event};
 
 	if (seen->event->kind == VETO_OPEN)
 		j->tokens[seen->event->candidate] = 0;

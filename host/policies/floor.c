@@ -64,24 +64,6 @@ const struct veto_param window_floor_params[] = {
 
 static int64_t value(const struct rule *r, int param) { return r->rule.values.value[param][0]; }
 
-/* Note the verdict; the session makes it at the end of the round. */
-static void trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold)
-{
-	struct candidate *c = &b->candidate[candidate];
-	struct cell *cell = &r->cell[candidate];
-
-	if (cell->token != NEVER || c->is_protected)
-		return;
-	cell->token = c->tokens;
-	cell->score = score;
-	cell->threshold = threshold;
-	cell->is_tripped = true;
-	if (!r->is_shadow && c->trip_token == NEVER) {
-		c->trip_token = c->tokens;
-		c->trip_rule = (uint32_t)(r - b->rule);
-	}
-}
-
 static int floor_check(const struct veto_values *values, char *why)
 {
 	uint32_t rungs = values->count[FLOOR_RUNGS];
@@ -147,7 +129,7 @@ static void floor_token(struct board *b, struct rule *r, uint32_t candidate, con
 			mean = sums_so_far(&r->cell[candidate].sums, r->field, tokens);
 	}
 	if (mean.low != NO_SCORE && mean.high < values->value[FLOOR_THRESHOLD][i] && candidate >= r->min_survivors)
-		trip(b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i]);
+		board_trip(b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i]);
 }
 
 const struct policy_ops floor_ops = {
@@ -190,7 +172,7 @@ static void window_floor_token(struct board *b, struct rule *r, uint32_t candida
 		cell->lowest = mean.low;
 	if (r->has_threshold && mean.high < r->threshold && candidate >= value(r, WINDOW_WARMUP) &&
 		candidate >= r->min_survivors)
-		trip(b, r, candidate, mean.high, r->threshold);
+		board_trip(b, r, candidate, mean.high, r->threshold);
 }
 
 /* A warm-up candidate's lowest full window; of a shorter one its mean. */

@@ -78,13 +78,12 @@ const struct veto_param partial_reward_params[] = {
 	{0},
 };
 
-static uint32_t cohort_end(const struct board *b, uint32_t first)
+uint32_t board_cohort_end(const struct board *b, uint32_t first)
 {
 	return b->candidates - first < b->cohort ? b->candidates : first + b->cohort;
 }
 
-/* A verdict that is based on a token up to t has put the candidate out of this rule's comparisons. */
-static bool is_out_by(const struct board *b, const struct rule *r, uint32_t candidate, uint32_t t)
+bool board_is_out_by(const struct board *b, const struct rule *r, uint32_t candidate, uint32_t t)
 {
 	const struct candidate *c = &b->candidate[candidate];
 
@@ -95,7 +94,7 @@ static bool is_out_by(const struct board *b, const struct rule *r, uint32_t cand
 static struct veto_interval rung_score(
 	const struct board *b, const struct rule *r, uint32_t candidate, uint32_t rung, uint32_t entry)
 {
-	if (is_out_by(b, r, candidate, rung) || b->candidate[candidate].tokens < rung)
+	if (board_is_out_by(b, r, candidate, rung) || b->candidate[candidate].tokens < rung)
 		return (struct veto_interval){NO_SCORE, NO_SCORE};
 	return r->window[(size_t)candidate * r->entries + entry];
 }
@@ -125,7 +124,7 @@ static int64_t last_kept(const struct veto_interval *score, uint32_t n, uint32_t
 static void drop(struct board *b, struct rule *r, uint32_t first, uint32_t rung, const struct veto_interval *score,
 	uint32_t keep, int64_t threshold)
 {
-	uint32_t n = cohort_end(b, first) - first;
+	uint32_t n = board_cohort_end(b, first) - first;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct cell *cell = &r->cell[first + i];
@@ -141,11 +140,10 @@ static void drop(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
 	}
 }
 
-/* Drop all but the best `keep`, of whom the last is the threshold. */
-static void drop_below_best(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
+void board_drop_below_best(struct board *b, struct rule *r, uint32_t first, uint32_t rung,
 	const struct veto_interval *score, uint32_t keep)
 {
-	drop(b, r, first, rung, score, keep, last_kept(score, cohort_end(b, first) - first, keep));
+	drop(b, r, first, rung, score, keep, last_kept(score, board_cohort_end(b, first) - first, keep));
 }
 
 static int gate_check(const struct veto_values *values, char *why)
@@ -194,10 +192,11 @@ static uint32_t finished_before(const struct board *b, const struct rule *r, uin
 {
 	uint32_t finished = 0;
 
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		const struct candidate *c = &b->candidate[i];
 
-		finished += c->state == VETO_FINISHED && c->tokens < rung && c->answer && !is_out_by(b, r, i, rung);
+		finished +=
+			c->state == VETO_FINISHED && c->tokens < rung && c->answer && !board_is_out_by(b, r, i, rung);
 	}
 	return finished;
 }
@@ -208,7 +207,7 @@ static void gate_judge(struct board *b, struct rule *r, uint32_t first, uint32_t
 	uint32_t finished = finished_before(b, r, first, rung);
 	uint32_t ranked = 0, keep;
 
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		score[i - first] = rung_score(b, r, i, rung, gate_find(r, rung));
 		ranked += score[i - first].low != NO_SCORE;
 	}
@@ -216,7 +215,7 @@ static void gate_judge(struct board *b, struct rule *r, uint32_t first, uint32_t
 	if (r->min_survivors > finished && keep < r->min_survivors - finished)
 		keep = r->min_survivors - finished;
 	if (ranked > keep)
-		drop_below_best(b, r, first, rung, score, keep);
+		board_drop_below_best(b, r, first, rung, score, keep);
 }
 
 const struct policy_ops gate_ops = {
@@ -249,10 +248,10 @@ static uint32_t speculative_next_rung(const struct board *b, const struct rule *
 	for (uint32_t t = r->rung[first / b->cohort] + 1; t <= frontier; t++) {
 		uint64_t n = 0;
 
-		for (uint32_t i = first; i < cohort_end(b, first); i++) {
+		for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 			const struct candidate *c = &b->candidate[i];
 
-			n += !is_out_by(b, r, i, t) && !(c->state == VETO_GONE && c->tokens < t);
+			n += !board_is_out_by(b, r, i, t) && !(c->state == VETO_GONE && c->tokens < t);
 		}
 		if (n * t > (uint64_t)r->rule.values.value[SPECULATIVE_BUDGET][0])
 			return t;
@@ -266,11 +265,11 @@ static void speculative_judge(struct board *b, struct rule *r, uint32_t first, u
 	struct veto_interval *score = b->ranking;
 	uint32_t ranked = 0, keep;
 
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		const struct candidate *c = &b->candidate[i];
 
 		score[i - first] = rung_score(b, r, i, rung, rung - 1);
-		if (c->state == VETO_FINISHED && c->tokens > 0 && c->tokens < rung && !is_out_by(b, r, i, rung))
+		if (c->state == VETO_FINISHED && c->tokens > 0 && c->tokens < rung && !board_is_out_by(b, r, i, rung))
 			score[i - first] = r->window[(size_t)i * r->entries + c->tokens - 1];
 		ranked += score[i - first].low != NO_SCORE;
 	}
@@ -278,7 +277,7 @@ static void speculative_judge(struct board *b, struct rule *r, uint32_t first, u
 	if (keep < r->min_survivors)
 		keep = r->min_survivors;
 	if (ranked > keep)
-		drop_below_best(b, r, first, rung, score, keep);
+		board_drop_below_best(b, r, first, rung, score, keep);
 }
 
 const struct policy_ops speculative_ops = {
@@ -314,7 +313,7 @@ static void partial_reward_token(struct board *b, struct rule *r, uint32_t candi
 /* Whether every member that can still come has been looked at in this step. */
 static bool is_step_known(const struct board *b, const struct rule *r, uint32_t first)
 {
-	for (uint32_t i = first; i < cohort_end(b, first); i++)
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++)
 		if ((b->candidate[i].state == VETO_LIVE || b->candidate[i].state == VETO_WAITING) && !r->cell[i].looked)
 			return false;
 	return true;
@@ -334,11 +333,11 @@ static uint32_t count_carried(const struct board *b, const struct rule *r, uint3
 	uint32_t carried = 0;
 
 	*lowest = NO_SCORE;
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		const struct candidate *c = &b->candidate[i];
 		int64_t score;
 
-		if (!has_ended_before(b, r, i) || !c->answer || is_out_by(b, r, i, c->tokens))
+		if (!has_ended_before(b, r, i) || !c->answer || board_is_out_by(b, r, i, c->tokens))
 			continue;
 		carried++;
 		score = sums_so_far(&r->cell[i].sums, r->field, c->tokens).low;
@@ -350,7 +349,8 @@ static uint32_t count_carried(const struct board *b, const struct rule *r, uint3
 
 static void judge_beams(struct board *b, struct rule *r, uint32_t first)
 {
-	const uint32_t n = cohort_end(b, first) - first, expand = (uint32_t)r->rule.values.value[PARTIAL_EXPAND][0];
+	const uint32_t n = board_cohort_end(b, first) - first,
+		       expand = (uint32_t)r->rule.values.value[PARTIAL_EXPAND][0];
 	struct veto_interval *score = b->ranking;
 	uint32_t places = (n + expand - 1) / expand, ranked = 0, carried;
 	int64_t threshold;
@@ -363,12 +363,12 @@ static void judge_beams(struct board *b, struct rule *r, uint32_t first)
 		const struct cell *cell = &r->cell[i];
 
 		score[i - first] = (struct veto_interval){NO_SCORE, NO_SCORE};
-		if (cell->looked && !has_ended_before(b, r, i) && !is_out_by(b, r, i, cell->looked))
+		if (cell->looked && !has_ended_before(b, r, i) && !board_is_out_by(b, r, i, cell->looked))
 			score[i - first] = r->window[i];
 		ranked += score[i - first].low != NO_SCORE;
 	}
 	if (ranked > places && places > 0)
-		drop_below_best(b, r, first, 0, score, places);
+		board_drop_below_best(b, r, first, 0, score, places);
 	else if (ranked > places)
 		drop(b, r, first, 0, score, 0, threshold);
 	for (uint32_t i = first; i < first + n; i++)
@@ -380,7 +380,7 @@ static uint32_t find_survivors(struct board *b, const struct rule *r, uint32_t f
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		uint32_t at = n;
 
 		if (b->candidate[i].state != VETO_LIVE)
@@ -401,11 +401,11 @@ static void fork_beams(struct board *b, struct rule *r, uint32_t first, uint32_t
 	const uint32_t forks = survivors * ((uint32_t)r->rule.values.value[PARTIAL_EXPAND][0] - 1);
 	uint32_t made = 0;
 
-	for (uint32_t i = first; i < cohort_end(b, first); i++) {
+	for (uint32_t i = first; i < board_cohort_end(b, first); i++) {
 		b->candidate[i].is_held &= b->candidate[i].state != VETO_LIVE;
 		r->cell[i].looked = 0;
 	}
-	for (uint32_t i = first; i < cohort_end(b, first) && made < forks; i++)
+	for (uint32_t i = first; i < board_cohort_end(b, first) && made < forks; i++)
 		if (b->candidate[i].state == VETO_OUT && r->cell[i].token != NEVER)
 			board_fork(b, r, (uint32_t)b->scratch[made++ % survivors], i);
 }

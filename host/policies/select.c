@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* majority, borda, best, weighted and sharpening: which answer the finished candidates give. */
 #include "fx1.h"
+#include "hx1.h"
 #include "param.h"
 #include "policy.h"
 
@@ -13,7 +14,18 @@
 const struct veto_param majority_params[] = {{0}};
 const struct veto_param sharpening_params[] = {{0}};
 
-enum { BORDA_SCORE, BORDA_POWER };
+/* How the rewards of a candidate's steps become one; AS_GIVEN: the last, which the head has made of all of them. */
+enum steps { STEPS_AS_GIVEN, STEPS_MEAN, STEPS_MIN, STEPS_PRODUCT, STEPS_GEOMETRIC_MEAN };
+
+static const char *const steps_names[] = {"as-given", "mean", "min", "product", "geometric-mean", NULL};
+
+#define STEPS_PARAM                                                                                                    \
+	{                                                                                                              \
+		.name = "steps", .help = "of score=reward: what the rewards at step ends become; as-given: the last",  \
+		.type = VETO_PARAM_CHOICE, .choices = steps_names                                                      \
+	}
+
+enum { BORDA_SCORE, BORDA_POWER, BORDA_STEPS };
 
 const struct veto_param borda_params[] = {
 	[BORDA_SCORE] = SCORE_PARAM("score whose mean ranks the candidates", VETO_SELF_CERTAINTY),
@@ -23,17 +35,19 @@ const struct veto_param borda_params[] = {
 		.fallback = ONE_Q20 / 2,
 		.low = 0,
 		.high = 2 * ONE_Q20},
+	[BORDA_STEPS] = STEPS_PARAM,
 	{0},
 };
 
-enum { BEST_SCORE };
+enum { BEST_SCORE, BEST_STEPS };
 
 const struct veto_param best_params[] = {
 	[BEST_SCORE] = SCORE_PARAM("score whose mean ranks the candidates", VETO_SELF_CERTAINTY),
+	[BEST_STEPS] = STEPS_PARAM,
 	{0},
 };
 
-enum { WEIGHTED_SCORE, WEIGHTED_TOP, WEIGHTED_WEIGHT, WEIGHTED_TEMPERATURE };
+enum { WEIGHTED_SCORE, WEIGHTED_TOP, WEIGHTED_WEIGHT, WEIGHTED_TEMPERATURE, WEIGHTED_STEPS };
 enum { WEIGHT_SCORE, WEIGHT_SOFTMAX };
 
 static const char *const weight_names[] = {"score", "softmax", NULL};
@@ -56,13 +70,77 @@ const struct veto_param weighted_params[] = {
 		.fallback = ONE_Q20,
 		.low = 1024,
 		.high = 1024 * ONE_Q20},
+	[WEIGHTED_STEPS] = STEPS_PARAM,
 	{0},
 };
 
+enum { CISC_SCORE, CISC_TEMPERATURE, CISC_STEPS };
+
+const struct veto_param cisc_params[] = {
+	[CISC_SCORE] = SCORE_PARAM("the candidates' confidence, by its mean", VETO_TOKEN_LOGP),
+	[CISC_TEMPERATURE] = {.name = "temperature",
+		.help = "a vote weighs e^(confidence / temperature); best found on questions with known answers",
+		.type = VETO_PARAM_Q20,
+		.fallback = ONE_Q20,
+		.low = 1024,
+		.high = 1024 * ONE_Q20},
+	[CISC_STEPS] = STEPS_PARAM,
+	{0},
+};
+
+/* The parameter of that name. */
+static enum steps steps_of(const struct rule *r)
+{
+	const struct veto_param *param = r->policy->face.param;
+
+	for (size_t i = 0; param[i].name && r->field == VETO_REWARD; i++)
+		if (strcmp(param[i].name, "steps") == 0)
+			return (enum steps)r->rule.values.value[i][0];
+	return STEPS_AS_GIVEN;
+}
+
+/* The natural logarithm of a probability in Q31, Q20; of 0 as of the least above it. */
+static int64_t log_q20(int64_t p) { return fx1_nats(fx1_log2((uint64_t)(p > 0 ? p : 1)) - (31LL << 26)); }
+
+/* Take the reward of a step into sums.low, in Q31, or of a geometric mean its logarithm (HX1, aggregation over steps). */
+static void add_step(struct sums *sums, enum steps steps, int64_t p)
+{
+	const bool is_first = sums->usable++ == 0;
+
+	if (steps == STEPS_MEAN)
+		sums->low += p;
+	else if (steps == STEPS_GEOMETRIC_MEAN)
+		sums->low += log_q20(p);
+	else if (is_first || (steps == STEPS_MIN && p < sums->low))
+		sums->low = p;
+	else if (steps == STEPS_PRODUCT)
+		sums->low = (sums->low * p + (1 << 30)) >> 31;
+}
+
+/* The candidate's score, Q20. */
+static int64_t score_of(const struct board *b, const struct rule *r, uint32_t candidate)
+{
+	const struct sums *sums = &r->cell[candidate].sums;
+	const enum steps steps = steps_of(r);
+
+	if (steps == STEPS_AS_GIVEN)
+		return sums_so_far(sums, r->field, b->candidate[candidate].tokens).low;
+	if (sums->usable == 0)
+		return NO_SCORE;
+	if (steps == STEPS_GEOMETRIC_MEAN)
+		return hx1_exp(sums->low / sums->usable) >> 11;
+	return (steps == STEPS_MEAN ? sums->low / sums->usable : sums->low) >> 11;
+}
+
 static void add_token(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
 {
-	(void)b;
-	sums_follow(&r->cell[candidate].sums, r->field, policy_read(score, r->field));
+	const struct veto_interval value = policy_read(score, r->field);
+	const enum steps steps = steps_of(r);
+
+	if (steps == STEPS_AS_GIVEN)
+		sums_follow(&r->cell[candidate].sums, r->field, value);
+	else if (value.low != NO_SCORE && policy_counts(&b->candidate[candidate], r->field))
+		add_step(&r->cell[candidate].sums, steps, score->field[r->field].low);
 }
 
 static void add_logp(struct board *b, struct rule *r, uint32_t candidate, const struct veto_score *score)
@@ -79,7 +157,7 @@ static uint32_t find_means(struct board *b, const struct rule *r)
 	for (uint32_t i = 0; i < b->candidates; i++) {
 		const struct candidate *c = &b->candidate[i];
 
-		b->scratch[i] = c->has_vote ? sums_so_far(&r->cell[i].sums, r->field, c->tokens).low : NO_SCORE;
+		b->scratch[i] = c->has_vote ? score_of(b, r, i) : NO_SCORE;
 		n += b->scratch[i] != NO_SCORE;
 	}
 	return n;
@@ -209,31 +287,46 @@ static int weighted_check(const struct veto_values *values, char *why)
 	return 0;
 }
 
-static int weighted_select(struct board *b, struct rule *r, struct veto_choice *out)
+/* The votes of the best `keep`, each its score, or with a temperature e^(score / temperature). */
+static int choose_weighted(struct board *b, uint32_t keep, int64_t temperature_q20, struct veto_choice *out)
 {
-	const struct veto_values *values = &r->rule.values;
-	uint32_t keep = ceil_ratio(find_means(b, r), ratio_of(values->value[WEIGHTED_TOP][0]));
 	int64_t highest = NO_SCORE;
 
 	clear_votes(b);
 	for (uint32_t i = 0; i < b->candidates; i++)
 		if (b->scratch[i] > highest)
 			highest = b->scratch[i];
-	for (uint32_t i = 0; i < b->candidates; i++) {
-		if (b->scratch[i] == NO_SCORE || count_before(b, i) >= keep)
-			continue;
-		vote(b, i,
-			values->value[WEIGHTED_WEIGHT][0] == WEIGHT_SCORE
-				? b->scratch[i]
-				: softmax_weight(highest - b->scratch[i], values->value[WEIGHTED_TEMPERATURE][0]));
-	}
+	for (uint32_t i = 0; i < b->candidates; i++)
+		if (b->scratch[i] != NO_SCORE && count_before(b, i) < keep)
+			vote(b, i,
+				temperature_q20 ? softmax_weight(highest - b->scratch[i], temperature_q20)
+						: b->scratch[i]);
 	return choose_heaviest(b, out);
+}
+
+static int weighted_select(struct board *b, struct rule *r, struct veto_choice *out)
+{
+	const struct veto_values *values = &r->rule.values;
+	const uint32_t keep = ceil_ratio(find_means(b, r), ratio_of(values->value[WEIGHTED_TOP][0]));
+	const bool is_softmax = values->value[WEIGHTED_WEIGHT][0] == WEIGHT_SOFTMAX;
+
+	return choose_weighted(b, keep, is_softmax ? values->value[WEIGHTED_TEMPERATURE][0] : 0, out);
 }
 
 const struct policy_ops weighted_ops = {
 	.check = weighted_check,
 	.token = add_token,
 	.select = weighted_select,
+};
+
+static int cisc_select(struct board *b, struct rule *r, struct veto_choice *out)
+{
+	return choose_weighted(b, find_means(b, r), r->rule.values.value[CISC_TEMPERATURE][0], out);
+}
+
+const struct policy_ops cisc_ops = {
+	.token = add_token,
+	.select = cisc_select,
 };
 
 /* The sum, not the mean, of the sampled tokens' log-probabilities; a token without one counts as the others' mean. */

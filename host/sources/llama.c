@@ -266,10 +266,8 @@ static int write_token(struct engine *e, uint32_t i, struct source_item *items, 
 	w->last = sample(e, w, row);
 	w->tokens++;
 	items[(*count)++] = (struct source_item){
-		.event = {.kind = VETO_TOKEN, .candidate = i},
-		.payload = {.row = row,
-			.state = e->options.wants_states ? state : NULL,
-			.token = w->last < 0 ? VETO_NO_TOKEN : (uint32_t)w->last},
+		.event = {.kind = VETO_TOKEN, .candidate = i, .token = w->last < 0 ? VETO_NO_TOKEN : (uint32_t)w->last},
+		.payload = {.row = row, .state = e->options.wants_states ? state : NULL},
 	};
 	if (w->last < 0) {
 		items[(*count)++] = (struct source_item){.event = {.kind = VETO_LOST, .candidate = i}};

@@ -35,7 +35,7 @@ allow host/hx1.[ch] -- veto.h fx1.h hx1.h
 allow host/param.[ch] -- veto.h param.h
 allow host/npy.[ch] -- npy.h param.h
 allow host/hash.h host/clock.h host/random.h --
-allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h
+allow host/policy.[ch] host/policies/*.c -- veto.h policy.h param.h fx1.h hx1.h
 allow host/session.c -- veto.h policy.h param.h
 allow host/json.[ch] -- veto.h json.h param.h policy.h
 allow host/map.[ch] -- map.h param.h
