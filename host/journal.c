@@ -209,6 +209,7 @@ static void take_token(struct journal_cursor *c, struct journal_event *out)
 	const void *top;
 
 	out->event.token = token == 0 ? VETO_NO_TOKEN : (uint32_t)token - 1;
+	out->event.marks = take_u32(c, UINT32_MAX);
 	take_score(c, &out->event.score);
 	out->state_values = take_u32(c, VETO_STATE_MAX);
 	out->state = out->state_values ? take(c, out->state_values * sizeof(uint16_t)) : NULL;
@@ -240,7 +241,7 @@ bool journal_next_event(struct journal_cursor *c, struct journal_event *out)
 	memset(out, 0, sizeof(*out));
 	kind = take(c, 1);
 	out->event.candidate = take_u32(c, VETO_CANDIDATES_MAX - 1);
-	if (!kind || (*kind & 127) > VETO_LOST) {
+	if (!kind || (*kind & 127) > VETO_REPLY) {
 		c->is_bad = true;
 		return false;
 	}
@@ -249,6 +250,10 @@ bool journal_next_event(struct journal_cursor *c, struct journal_event *out)
 	out->event.token = VETO_NO_TOKEN;
 	if (out->event.kind == VETO_TOKEN)
 		take_token(c, out);
+	if (out->event.kind == VETO_REPLY) {
+		out->event.rule = take_u32(c, VETO_RULES_MAX - 1);
+		take_score(c, &out->event.score);
+	}
 	if (out->event.kind == VETO_CLOSE) {
 		answer = take(c, sizeof(out->event.answer));
 		if (answer)
@@ -267,7 +272,7 @@ bool journal_next_verdict(struct journal_cursor *c, struct veto_verdict *out)
 		return false;
 	}
 	kind = take(c, 1);
-	if (!kind || (*kind & 127) > VETO_FORK) {
+	if (!kind || (*kind & 127) > VETO_COMPLETE) {
 		c->is_bad = true;
 		return false;
 	}
@@ -277,8 +282,9 @@ bool journal_next_verdict(struct journal_cursor *c, struct veto_verdict *out)
 	out->candidate = take_u32(c, VETO_CANDIDATES_MAX - 1);
 	out->tokens = take_u32(c, VETO_TOKENS_MAX);
 	out->rule = take_u32(c, VETO_RULES_MAX - 1);
-	out->field = take_u32(c, VETO_FIELDS - 1);
+	out->field = take_u32(c, VETO_FIELDS);
 	out->from = take_u32(c, VETO_CANDIDATES_MAX - 1);
+	out->question = take_u32(c, UINT32_MAX);
 	out->score = take_signed(c);
 	out->threshold = take_signed(c);
 	return !c->is_bad;

@@ -164,9 +164,14 @@ void journal_write_event(struct journal *j, const struct journal_event *event)
 		put(j, b, &e->answer, sizeof(e->answer));
 		put_text(j, b, &event->answer);
 	}
+	if (e->kind == VETO_REPLY) {
+		put_count(j, b, e->rule);
+		put_score(j, b, &e->score);
+	}
 	if (e->kind != VETO_TOKEN)
 		return;
 	put_count(j, b, e->token == VETO_NO_TOKEN ? 0 : (uint64_t)e->token + 1);
+	put_count(j, b, e->marks);
 	put_score(j, b, &e->score);
 	put_count(j, b, event->state ? event->state_values : 0);
 	if (event->state)
@@ -187,6 +192,7 @@ void journal_write_verdict(struct journal *j, const struct veto_verdict *v)
 	put_count(j, b, v->rule);
 	put_count(j, b, v->field);
 	put_count(j, b, v->from);
+	put_count(j, b, v->question);
 	put_signed(j, b, v->score);
 	put_signed(j, b, v->threshold);
 }

@@ -37,7 +37,7 @@ static int play_round(struct source *source, struct veto_stream *stream, const s
 
 int play(struct source *source, struct veto_stream *stream, const struct audience *audience, uint64_t *verify_ns)
 {
-	uint32_t capacity = 3 * VETO_CANDIDATES_MAX; /* open, token and close of each */
+	uint32_t capacity = (3 + VETO_RULES_MAX) * VETO_CANDIDATES_MAX; /* open, token, close and replies of each */
 	struct source_item *items = malloc(capacity * sizeof(*items));
 	uint32_t count = 1;
 	int err = items ? 0 : -ENOMEM;

@@ -135,12 +135,31 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
 	return used;
 }
 
+bool policy_asks(const struct veto_rule *rule) { return ((const struct policy *)rule->policy)->ops->reply != NULL; }
+
 bool policy_is_shadow(const struct veto_rule *rule)
 {
 	for (size_t i = 0; rule->policy->param[i].name; i++)
 		if (strcmp(rule->policy->param[i].name, "shadow") == 0)
 			return rule->values.value[i][0] != 0;
 	return false;
+}
+
+int veto_rule_question(const struct veto_rule *rule, uint32_t question, struct veto_question *out)
+{
+	const struct policy_ops *ops = ((const struct policy *)rule->policy)->ops;
+
+	if (!ops->question)
+		return -EINVAL;
+	ops->question(&rule->values, question, out);
+	return 0;
+}
+
+const char *veto_rule_marks(const struct veto_rule *rule)
+{
+	const struct policy_ops *ops = ((const struct policy *)rule->policy)->ops;
+
+	return ops->marks ? ops->marks(&rule->values) : NULL;
 }
 
 bool policy_reads(const struct veto_rule *rule, uint32_t field)
@@ -264,21 +283,46 @@ struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate)
 	};
 }
 
-void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold)
+void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold, uint32_t tokens)
 {
 	struct candidate *c = &b->candidate[candidate];
 	struct cell *cell = &r->cell[candidate];
 
 	if (cell->token != NEVER || c->is_protected)
 		return;
-	cell->token = c->tokens;
+	cell->token = tokens;
 	cell->score = score;
 	cell->threshold = threshold;
 	cell->is_tripped = true;
-	if (!r->is_shadow && c->trip_token == NEVER) {
-		c->trip_token = c->tokens;
+	if (!r->is_shadow && tokens < c->trip_token) {
+		c->trip_token = tokens;
 		c->trip_rule = (uint32_t)(r - b->rule);
 	}
+}
+
+void board_ask(struct board *b, struct rule *r, uint32_t candidate, uint32_t question)
+{
+	struct cell *cell = &r->cell[candidate];
+
+	if (cell->asked || cell->token != NEVER || b->candidate[candidate].is_protected)
+		return;
+	cell->asked = b->candidate[candidate].tokens;
+	board_ask_again(r, candidate, question);
+}
+
+void board_ask_again(struct rule *r, uint32_t candidate, uint32_t question)
+{
+	r->cell[candidate].question = question;
+	r->cell[candidate].is_ask_pending = true;
+}
+
+void board_complete(struct board *b, struct rule *r, uint32_t candidate)
+{
+	struct cell *cell = &r->cell[candidate];
+
+	cell->is_completed = true;
+	cell->is_complete_pending = b->candidate[candidate].state == VETO_LIVE;
+	cell->token = cell->asked; /* and is asked nothing more */
 }
 
 void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t token)
@@ -319,6 +363,8 @@ void board_fork(struct board *b, const struct rule *by, uint32_t from, uint32_t 
 
 		*cell = r->cell[from];
 		cell->is_shadow_pending = unread.is_shadow_pending;
+		cell->asked = 0; /* its questions are the other's */
+		cell->is_ask_pending = cell->is_completed = cell->is_complete_pending = false;
 		if (unread.is_shadow_pending) {
 			cell->token = unread.token;
 			cell->score = unread.score;

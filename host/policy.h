@@ -23,6 +23,8 @@ struct cell {
 	int64_t lowest; /* window-floor: mean of the lowest full window so far; NO_SCORE before */
 	int64_t score, threshold; /* of the verdict */
 	uint32_t token; /* of the verdict, real, shadow or spared; NEVER: none */
+	uint32_t asked, question; /* the last question and at how many tokens; asked 0: none */
+	bool is_ask_pending, is_completed, is_complete_pending; /* verdicts that the caller has not read */
 	uint32_t looked; /* partial-reward: at so many tokens in this step; 0: not yet */
 	uint32_t filled; /* floor, window-floor: entries that went through the window */
 	bool is_tripped; /* an own-path rule's verdict, not yet made */
@@ -34,6 +36,7 @@ struct candidate {
 	enum veto_state state;
 	uint32_t tokens, unusable;
 	uint32_t token; /* the last one's id, or VETO_NO_TOKEN */
+	uint32_t marks; /* of the last one */
 	uint32_t same; /* the first candidate that closed with this answer: a name for it */
 	uint32_t out_token; /* of the first verdict that put it out or spared it; NEVER: none */
 	uint32_t trip_token, trip_rule; /* of an own-path rule's verdict, made at the end of the round */
@@ -108,6 +111,11 @@ struct policy_ops {
 	/* Rules that look at steps: judge the cohort that starts at `first`, after all others. */
 	void (*judge_step)(struct board *b, struct rule *r, uint32_t first);
 	bool (*is_settled)(struct board *b, struct rule *r); /* after a round in which candidates finished */
+	/* Rules that ask: the reply to the candidate's question, as a probability of yes (Q20); what the questions are; and the
+	 * texts that are waited for. */
+	void (*reply)(struct board *b, struct rule *r, uint32_t candidate, struct veto_interval yes);
+	void (*question)(const struct veto_values *values, uint32_t question, struct veto_question *out);
+	const char *(*marks)(const struct veto_values *values);
 	int (*select)(struct board *b, struct rule *r, struct veto_choice *out);
 };
 
@@ -129,6 +137,8 @@ void policy_complete(struct veto_rule *rule);
 bool policy_reads(const struct veto_rule *rule, uint32_t field);
 bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens);
 
+/* Whether the rule asks the model. */
+bool policy_asks(const struct veto_rule *rule);
 /* Whether the rule only reports what it would do. */
 bool policy_is_shadow(const struct veto_rule *rule);
 
@@ -155,8 +165,15 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 /* The REJECT of the rule's cell. */
 struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate);
 
-/* Note an own-path rule's verdict, which the session makes at the end of the round. */
-void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold);
+/* Note an own-path rule's verdict for what the candidate's first `tokens` tokens showed; the session makes it at the end of the
+ * round. */
+void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold, uint32_t tokens);
+
+/* Ask about the candidate's tokens so far, unless a question of the rule is open; and another one about the same. */
+void board_ask(struct board *b, struct rule *r, uint32_t candidate, uint32_t question);
+void board_ask_again(struct rule *r, uint32_t candidate, uint32_t question);
+/* Have the candidate closed with the answer that it has. */
+void board_complete(struct board *b, struct rule *r, uint32_t candidate);
 
 /* One past the last member of the cohort that starts at `first`. */
 uint32_t board_cohort_end(const struct board *b, uint32_t first);
@@ -182,11 +199,12 @@ uint32_t ceil_ratio(uint32_t n, struct ratio ratio);
 int policy_check_rungs(const char *policy, const struct veto_values *values, int param, char *why);
 
 extern const struct policy_ops floor_ops, window_floor_ops, gate_ops, speculative_ops, partial_reward_ops;
-extern const struct policy_ops self_truncation_ops, monitor_ops;
+extern const struct policy_ops self_truncation_ops, monitor_ops, self_evaluate_ops, detect_ops;
 extern const struct policy_ops consensus_ops, adaptive_consistency_ops, esc_ops;
 extern const struct policy_ops majority_ops, borda_ops, best_ops, weighted_ops, cisc_ops, sharpening_ops;
 extern const struct veto_param floor_params[], window_floor_params[], gate_params[], speculative_params[];
 extern const struct veto_param partial_reward_params[], self_truncation_params[], monitor_params[];
+extern const struct veto_param self_evaluate_params[], detect_params[];
 extern const struct veto_param consensus_params[], adaptive_consistency_params[], esc_params[];
 extern const struct veto_param majority_params[], borda_params[], best_params[], weighted_params[];
 extern const struct veto_param cisc_params[], sharpening_params[];

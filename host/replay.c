@@ -73,7 +73,11 @@ static int open_prompt(struct replayer *p, const struct journal_frame *frame, ch
 
 static void print_verdict(const struct veto_verdict *v, char *text, size_t bytes)
 {
-	static const char *const names[] = {[VETO_REJECT] = "REJECT", [VETO_SETTLED] = "SETTLED", [VETO_FORK] = "FORK"};
+	static const char *const names[] = {[VETO_REJECT] = "REJECT",
+		[VETO_SETTLED] = "SETTLED",
+		[VETO_FORK] = "FORK",
+		[VETO_ASK] = "ASK",
+		[VETO_COMPLETE] = "COMPLETE"};
 
 	snprintf(text, bytes,
 		"%s%s of candidate %u at token %u by rule %u (score %" PRId64 ", threshold %" PRId64 ", from %u)",
@@ -85,7 +89,7 @@ static bool is_same(const struct veto_verdict *a, const struct veto_verdict *b)
 {
 	return a->kind == b->kind && a->is_shadow == b->is_shadow && a->candidate == b->candidate &&
 	       a->tokens == b->tokens && a->rule == b->rule && a->field == b->field && a->from == b->from &&
-	       a->score == b->score && a->threshold == b->threshold;
+	       a->question == b->question && a->score == b->score && a->threshold == b->threshold;
 }
 
 static void compare_verdicts(struct replayer *p, const struct journal_frame *frame, struct journal_cursor *cursor)

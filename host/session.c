@@ -25,12 +25,12 @@ static_assert(sizeof(struct candidate) + sizeof(struct veto_interval) + 2 * size
 		      1024,
 	"the bound in veto.h");
 
-static int64_t named_value(const struct veto_rule *rule, const char *name)
+static int64_t named_value(const struct veto_rule *rule, const char *name, int64_t otherwise)
 {
 	for (size_t i = 0; rule->policy->param[i].name; i++)
 		if (strcmp(rule->policy->param[i].name, name) == 0)
 			return rule->values.value[i][0];
-	return 0;
+	return otherwise;
 }
 
 /* Order by place in the table, then by values: so the caller's order does not matter. */
@@ -47,9 +47,9 @@ static void insert_rule(struct board *b, const struct veto_rule *rule, uint32_t 
 		.rule = *rule,
 		.policy = (const struct policy *)rule->policy,
 		.index = index,
-		.field = (uint32_t)named_value(rule, "score"),
-		.min_survivors = (uint32_t)named_value(rule, "min_survivors"),
-		.is_shadow = named_value(rule, "shadow") != 0,
+		.field = (uint32_t)named_value(rule, "score", policy_asks(rule) ? VETO_SUBSET_FIRST : VETO_FIELDS),
+		.min_survivors = (uint32_t)named_value(rule, "min_survivors", 0),
+		.is_shadow = policy_is_shadow(rule),
 	};
 	uint32_t at = b->rules++;
 
@@ -219,11 +219,40 @@ static int push_token(struct veto_session *s, struct candidate *c, const struct 
 		c->step_start = c->tokens;
 	c->ends_step = event->ends_step;
 	c->token = event->token;
+	c->marks = event->marks;
 	c->tokens++;
 	c->unusable += score->has == 0 || score->flags & (VETO_NAN | VETO_SATURATED | VETO_EMPTY);
 	for (uint32_t i = 0; i < b->rules; i++)
 		if (b->rule[i].policy->ops->token)
 			b->rule[i].policy->ops->token(b, &b->rule[i], (uint32_t)(c - b->candidate), score);
+	return 0;
+}
+
+/* Where the caller's rule stands; board.rules: nowhere. */
+static uint32_t rule_find(const struct board *b, uint32_t index)
+{
+	uint32_t i = 0;
+
+	while (i < b->rules && b->rule[i].index != index)
+		i++;
+	return i;
+}
+
+/* A rule's question is answered, of which there is one at a time.  The candidate may have ended meanwhile. */
+static int push_reply(struct veto_session *s, struct candidate *c, const struct veto_event *event)
+{
+	struct board *b = &s->board;
+	const uint32_t at = rule_find(b, event->rule), candidate = (uint32_t)(c - b->candidate);
+	struct rule *r = &b->rule[at];
+	struct veto_interval yes;
+
+	if (at == b->rules || !r->policy->ops->reply || !r->cell[candidate].asked || !is_score_valid(&event->score))
+		return -EINVAL;
+	yes = policy_read(&event->score, VETO_SUBSET_FIRST);
+	if (yes.low != NO_SCORE && c->state == VETO_LIVE)
+		r->policy->ops->reply(b, r, candidate, yes);
+	if (!r->cell[candidate].is_ask_pending)
+		r->cell[candidate].asked = 0;
 	return 0;
 }
 
@@ -261,6 +290,8 @@ int veto_session_push(struct veto_session *s, const struct veto_event *event)
 		return push_token(s, c, event);
 	case VETO_CLOSE:
 		return push_close(s, c, event->answer);
+	case VETO_REPLY:
+		return push_reply(s, c, event);
 	case VETO_LOST:
 		if (c->state == VETO_FINISHED || c->state == VETO_GONE)
 			return -EINVAL;
@@ -396,6 +427,33 @@ void veto_session_round(struct veto_session *s)
 	s->cursor = 0;
 }
 
+/* What the rule wants of the candidate besides: what it would have done, a question, or that it ends. */
+static bool next_of_rule(const struct board *b, const struct rule *r, uint32_t i, struct veto_verdict *out)
+{
+	struct cell *cell = &r->cell[i];
+	const bool is_live = b->candidate[i].state == VETO_LIVE;
+
+	if (cell->is_shadow_pending) {
+		cell->is_shadow_pending = false;
+		*out = board_verdict(r, i);
+		return true;
+	}
+	*out = (struct veto_verdict){.candidate = i, .tokens = cell->asked, .rule = r->index};
+	if (cell->is_ask_pending && is_live) {
+		cell->is_ask_pending = false;
+		out->kind = VETO_ASK;
+		out->question = cell->question;
+		return true;
+	}
+	out->kind = VETO_COMPLETE;
+	out->is_shadow = r->is_shadow;
+	out->tokens = cell->token;
+	if (!cell->is_complete_pending || !is_live)
+		return false;
+	cell->is_complete_pending = false;
+	return true;
+}
+
 /* The candidate's next verdict: what put it out, what it was spared in shadow, and what it became. */
 static bool next_of(struct board *b, uint32_t i, struct veto_verdict *out)
 {
@@ -406,15 +464,9 @@ static bool next_of(struct board *b, uint32_t i, struct veto_verdict *out)
 		*out = c->pending;
 		return true;
 	}
-	for (uint32_t j = 0; j < b->rules; j++) {
-		struct cell *cell = &b->rule[j].cell[i];
-
-		if (!cell->is_shadow_pending)
-			continue;
-		cell->is_shadow_pending = false;
-		*out = board_verdict(&b->rule[j], i);
-		return true;
-	}
+	for (uint32_t j = 0; j < b->rules; j++)
+		if (next_of_rule(b, &b->rule[j], i, out))
+			return true;
 	if (!c->is_fork_pending)
 		return false;
 	c->is_fork_pending = false;
@@ -454,16 +506,6 @@ bool veto_session_is_done(const struct veto_session *s)
 		if (s->board.candidate[i].state == VETO_LIVE || s->board.candidate[i].state == VETO_WAITING)
 			return false;
 	return true;
-}
-
-/* Where the caller's rule stands; board.rules: nowhere. */
-static uint32_t rule_find(const struct board *b, uint32_t index)
-{
-	uint32_t i = 0;
-
-	while (i < b->rules && b->rule[i].index != index)
-		i++;
-	return i;
 }
 
 int veto_session_threshold(const struct veto_session *s, uint32_t rule, int64_t *out)

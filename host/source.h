@@ -13,10 +13,10 @@ struct source_item {
 struct source {
 	/* Make the next round: items[capacity] is filled with *count events; 0: there is nothing more to make.  The session
 	 * says which waiting candidates may be opened.  Rows stay valid until the next pull().
-	 *   -EINTR  stopped by the user, -EIO the engine failed, -EINVAL less room than three events a candidate */
+	 *   -EINTR  stopped by the user, -EIO the engine failed, -EINVAL less room than three events a candidate, and one a question */
 	int (*pull)(struct source *s, const struct veto_session *session, struct source_item *items, uint32_t capacity,
 		uint32_t *count);
-	/* Stop a candidate. */
+	/* Obey: stop, fork or ask a candidate, or end it as it stands. */
 	void (*apply)(struct source *s, const struct veto_verdict *verdict);
 };
 

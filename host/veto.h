@@ -88,7 +88,8 @@ struct veto_head_info {
 	uint32_t cols; /* values of a state; 0: it reads none */
 	uint32_t layers, width, outputs; /* VETO_HEAD_DENSE: 1 or 2, or 0 if it reads no state; values between two
 					  * layers, else 0; 1..64 */
-	uint32_t statistics; /* VETO_HEAD_DENSE: of token scores, which the reward counts on: a stream gives it, a device
+	uint32_t
+		statistics; /* VETO_HEAD_DENSE: of token scores, which the reward counts on: a stream gives it, a device
 			      * by itself the outputs of the state only */
 	enum veto_weight_format weights;
 	uint32_t vocab; /* VETO_HEAD_SCH: tokens */
@@ -255,7 +256,8 @@ enum veto_param_type {
 struct veto_param {
 	const char *name, *help;
 	enum veto_param_type type;
-	int64_t fallback, low, high; /* Q20 for VETO_PARAM_Q20 and _RATIO; both ends allowed; fallback 0, where low is above
+	int64_t fallback, low,
+		high; /* Q20 for VETO_PARAM_Q20 and _RATIO; both ends allowed; fallback 0, where low is above
 				      * it: none */
 	const char *const *choices; /* VETO_PARAM_CHOICE: ends with NULL */
 	bool is_required, is_list; /* a list is written a+b+c, VETO_LIST_MAX values at most */
@@ -303,6 +305,17 @@ int veto_rule_parse_json(const char *json, size_t bytes, const char *file, struc
 /* Write the rule in the form that veto_rule_parse() reads, every parameter named; returns the length as snprintf does. */
 int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes);
 
+/* What a rule asks.  The subset of the rows has two tokens, which say yes and no. */
+struct veto_question {
+	const char *text; /* stands behind what the candidate has written */
+	const char *verdict; /* if the model thinks first: stands behind its thoughts */
+	uint32_t think_tokens; /* so many at most; 0: it answers at once */
+};
+/* The question of an ASK.  -EINVAL: the rule asks nothing */
+int veto_rule_question(const struct veto_rule *rule, uint32_t question, struct veto_question *out);
+/* Texts that the rule waits for, joined by |, in lower case; NULL: none. */
+const char *veto_rule_marks(const struct veto_rule *rule);
+
 /* --- Sessions --------------------------------------------------------------------------------------------------------
  * A session decides on the candidates of one prompt.  Events fold into state; verdicts are made at the end of a round
  * only, so the order of events inside a round does not matter.  It reads no clock, does no I/O and allocates only in
@@ -329,6 +342,7 @@ enum veto_event_kind {
 	VETO_TOKEN, /* its next token, with its score */
 	VETO_CLOSE, /* it finished, with its answer */
 	VETO_LOST, /* its source can't go on with it */
+	VETO_REPLY, /* what the model says to an ASK, with the score of the token that would answer it */
 };
 
 struct veto_event {
@@ -336,14 +350,18 @@ struct veto_event {
 	uint32_t candidate;
 	bool ends_step; /* TOKEN: the last of a step, as the last of every candidate is */
 	uint32_t token; /* TOKEN: its id; VETO_NO_TOKEN: not known */
+	uint32_t marks; /* TOKEN: bit i: one of the texts that the session's i-th rule waits for ends here */
+	uint32_t rule; /* REPLY: whose question it was */
 	uint64_t answer; /* CLOSE: equal answers, equal keys; 0: none */
-	struct veto_score score; /* TOKEN; has = 0: the token counts, without a score */
+	struct veto_score score; /* TOKEN and REPLY; has = 0: the token counts, without a score */
 };
 
 enum veto_verdict_kind {
 	VETO_REJECT, /* stop the candidate: it is not worth finishing */
 	VETO_SETTLED, /* stop the candidate: the prompt has its answer */
 	VETO_FORK, /* open the candidate, which was out, as a copy of `from`, and go on with both */
+	VETO_ASK, /* put a question to the model behind the candidate's first `tokens` tokens, on a copy: a REPLY follows */
+	VETO_COMPLETE, /* the candidate is done: close it with the answer that it has */
 };
 
 struct veto_verdict {
@@ -352,8 +370,9 @@ struct veto_verdict {
 	uint32_t candidate;
 	uint32_t tokens; /* the verdict is based on the candidate's first so many tokens */
 	uint32_t rule; /* index in the rules given to veto_session_new() */
-	uint32_t field; /* REJECT: enum veto_field */
+	uint32_t field; /* REJECT: enum veto_field; VETO_FIELDS: points that the rule gives */
 	uint32_t from; /* FORK */
+	uint32_t question; /* ASK: see veto_rule_question() */
 	int64_t score, threshold; /* REJECT: Q20, as the rule reads the field: negated where its sign is -1 */
 };
 
@@ -462,6 +481,7 @@ struct veto_stream_info {
 	 * gives rewards of steps, and of their beginnings where a rule looks; table: self-certainty in place of that of
 	 * the logits. */
 	const struct veto_head *head, *table;
+	bool is_asked; /* the source answers ASKs; the subset's tokens are yes and no */
 	const char *backbone, *tap; /* of the source's states: fingerprint, and which of them; NULL: not known */
 	/* Called in veto_stream_round() for each event, in their order, before the verdicts are made; NULL: not wanted. */
 	void (*seen)(void *arg, const struct veto_seen *seen);

@@ -88,6 +88,20 @@ void prompt_lose(struct veto_session *s, uint32_t candidate)
 	push(s, &(struct veto_event){.kind = VETO_LOST, .candidate = candidate});
 }
 
+void prompt_reply(struct veto_session *s, uint32_t candidate, uint32_t rule, double yes)
+{
+	struct veto_event event = {.kind = VETO_REPLY, .candidate = candidate, .rule = rule};
+
+	event.score.has = 1u << VETO_SUBSET_FIRST;
+	event.score.field[VETO_SUBSET_FIRST].low = event.score.field[VETO_SUBSET_FIRST].high = llrint(yes * 0x1p31);
+	push(s, &event);
+}
+
+void prompt_mark(struct veto_session *s, uint32_t candidate, uint32_t marks)
+{
+	push(s, &(struct veto_event){.kind = VETO_TOKEN, .candidate = candidate, .marks = marks});
+}
+
 const char *prompt_round(struct veto_session *s)
 {
 	static char text[4096];
@@ -104,6 +118,12 @@ const char *prompt_round(struct veto_session *s)
 		else if (v.kind == VETO_FORK)
 			used += (size_t)snprintf(
 				text + used, sizeof(text) - used, "%sF%u=%u@%u", space, v.candidate, v.from, v.tokens);
+		else if (v.kind == VETO_ASK)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%sA%u.%u@%u", space, v.candidate,
+				v.question, v.tokens);
+		else if (v.kind == VETO_COMPLETE)
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+				v.is_shadow ? "%s(C%u@%u)" : "%sC%u@%u", space, v.candidate, v.tokens);
 		else
 			used += (size_t)snprintf(text + used, sizeof(text) - used,
 				v.is_shadow ? "%s(R%u@%u)" : "%sR%u@%u", space, v.candidate, v.tokens);

@@ -71,7 +71,8 @@ static void every_rule_that_is_printed_is_read_back(void **state)
 		"floor:threshold=-2048+1e-5+1000,rungs=1+2+3", "speculative:budget=4294967296,alpha=0.3",
 		"window-floor", "gate:min_survivors=4096,keep=1", "partial-reward:expand=2,shadow=1", "consensus",
 		"adaptive-consistency", "esc", "majority", "borda:p=1.7", "best", "weighted:temperature=1024",
-		"sharpening", "self-truncation:tau=0.5", "monitor:above=-1.5", "cisc:steps=product"};
+		"sharpening", "self-truncation:tau=0.5", "monitor:above=-1.5", "cisc:steps=product",
+		"self-evaluate:at=5,ask=Good?", "detect:words=wait|hm,k=8"};
 	const struct veto_policy *policy;
 	struct veto_rule rule, back;
 	char text[512], why[VETO_WHY_MAX];

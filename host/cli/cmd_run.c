@@ -172,13 +172,26 @@ static int play_prompt(struct run *run, uint32_t index)
 	update_candidates(run);
 	warn_thresholds(run);
 	run->outcome->counts = veto_stream_counts(run->stream);
+	engine_asked(run->engine, &run->outcome->questions, &run->outcome->think_tokens);
 	choose(run);
 	return keep_texts(run) ? -ENOMEM : err;
+}
+
+/* Whether a rule of the run asks the model. */
+static bool is_asking(const struct run_args *args)
+{
+	struct veto_question question;
+
+	for (uint32_t i = 0; i < args->rules; i++)
+		if (veto_rule_question(&args->rule[i], 0, &question) == 0)
+			return true;
+	return false;
 }
 
 static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, char *why)
 {
 	const struct run_args *args = run->args;
+	uint32_t yes_no[2] = {0, 1};
 	struct veto_stream_info info = {
 		.rule = &args->rule[first_rule],
 		.rules = args->rules - first_rule,
@@ -188,6 +201,9 @@ static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, cha
 		.format = VETO_FP32,
 		.vocab = vocab,
 		.top_k = 20,
+		.subset = yes_no,
+		.subset_tokens = is_asking(args) ? 2 : 0,
+		.is_asked = true,
 		.head = run->head,
 		.table = run->table,
 		.backbone = run->head || run->table ? run->backbone.fingerprint : NULL,
@@ -196,6 +212,8 @@ static int open_stream(struct run *run, uint32_t first_rule, uint32_t vocab, cha
 		.seen_arg = &run->journal,
 	};
 
+	if (info.subset_tokens && run->engine)
+		engine_yes_no(run->engine, yes_no);
 	return veto_stream_open(run->verifier, &info, &run->stream, why);
 }
 
@@ -343,7 +361,7 @@ static int64_t first_token(const struct veto_rule *rule)
 static int check_rules(struct run *run, char *why)
 {
 	const struct run_args *args = run->args;
-	int err = open_stream(run, 0, run->table ? veto_head_info(run->table)->vocab : 1, why);
+	int err = open_stream(run, 0, run->table ? veto_head_info(run->table)->vocab : 2, why);
 
 	if (err)
 		return err;
@@ -415,6 +433,8 @@ static int open_run(struct run *run, char *why)
 		.top_p = args->top_p,
 		.min_p = args->min_p,
 		.step = args->step,
+		.rule = args->rule,
+		.rules = args->rules,
 		.stop = &is_interrupted,
 		.answer = find_answer,
 		.answer_arg = run,

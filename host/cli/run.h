@@ -39,6 +39,7 @@ struct run_candidate {
 	uint32_t tokens, unusable;
 	bool votes, is_cut_off; /* it reached max_tokens */
 	bool is_fork;
+	bool is_completed; /* a rule found it done, and ended it there */
 	bool has_verdict;
 	struct veto_verdict verdict; /* of a candidate that is out */
 	struct veto_score score; /* of its last token */
@@ -59,6 +60,7 @@ struct run_outcome {
 	struct veto_verdict *past; /* [pasts] what became of slots that forks took since, and the forks */
 	uint32_t pasts;
 	uint64_t tokens; /* written; a fork's begin behind it */
+	uint64_t questions, think_tokens; /* that rules asked, and that were written for it */
 	struct veto_stream_counts counts;
 	uint64_t wall_ns, verify_ns;
 };
@@ -71,6 +73,8 @@ void run_outcome_add(struct run_outcome *outcome, const struct veto_verdict *ver
 struct run_totals {
 	uint32_t prompts, known, right, kept, rejected, forked, settled, cut_off, voteless, lost, stopped;
 	uint32_t by_rule[VETO_RULES_MAX]; /* stopped candidates, as in args->rule */
+	uint32_t completed;
+	uint64_t questions, think_tokens;
 	uint64_t tokens, unusable, wall_ns, verify_ns;
 	struct veto_stream_counts counts;
 	double estimated_saved; /* tokens */

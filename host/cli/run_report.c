@@ -30,11 +30,17 @@ void run_outcome_add(struct run_outcome *outcome, const struct veto_verdict *ver
 {
 	struct run_candidate *c = &outcome->candidate[verdict->candidate];
 
+	if (verdict->kind == VETO_ASK)
+		return;
 	if (verdict->is_shadow) {
 		append(&outcome->shadow, &outcome->shadows, verdict);
 		return;
 	}
 	outcome->is_settled |= verdict->kind == VETO_SETTLED;
+	if (verdict->kind == VETO_COMPLETE) {
+		c->is_completed = true;
+		return;
+	}
 	if (verdict->kind != VETO_FORK) {
 		c->has_verdict = true;
 		c->verdict = *verdict;
@@ -100,6 +106,7 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 		totals->settled += is_stopped(c) && !is_rejected(c);
 		if (c->has_verdict)
 			totals->by_rule[c->verdict.rule]++;
+		totals->completed += c->is_completed;
 		totals->lost += c->state == VETO_GONE;
 		totals->stopped += c->state == VETO_LIVE || (outcome->is_stopped && c->state == VETO_WAITING);
 		totals->unusable += c->unusable;
@@ -110,6 +117,8 @@ void run_totals_add(struct run_totals *totals, const struct run_outcome *outcome
 		totals->by_rule[outcome->past[i].rule] += outcome->past[i].kind == VETO_REJECT;
 	}
 	totals->tokens += outcome->tokens;
+	totals->questions += outcome->questions;
+	totals->think_tokens += outcome->think_tokens;
 	add_counts(&totals->counts, &outcome->counts);
 	totals->wall_ns += outcome->wall_ns;
 	totals->verify_ns += outcome->verify_ns;
@@ -133,20 +142,25 @@ static const char *state_name(const struct run_candidate *c)
 	if (is_stopped(c))
 		return is_rejected(c) ? "rejected" : "settled";
 	if (c->state == VETO_FINISHED)
-		return c->is_cut_off ? "cut_off" : "finished";
+		return c->is_cut_off ? "cut_off" : c->is_completed ? "completed" : "finished";
 	if (c->state == VETO_GONE)
 		return "lost";
 	return c->state == VETO_WAITING ? "waiting" : "stopped";
 }
 
+static const char *field_name(uint32_t field) { return field < VETO_FIELDS ? veto_fields[field].name : "points"; }
+
 static void print_verdict_json(const struct run_args *args, const struct veto_verdict *v)
 {
-	static const char *const kinds[] = {[VETO_REJECT] = "REJECT", [VETO_SETTLED] = "SETTLED", [VETO_FORK] = "FORK"};
+	static const char *const kinds[] = {[VETO_REJECT] = "REJECT",
+		[VETO_SETTLED] = "SETTLED",
+		[VETO_FORK] = "FORK",
+		[VETO_COMPLETE] = "COMPLETE"};
 
 	printf("\"verdict\":\"%s\",\"policy\":\"%s\"", kinds[v->kind], args->rule[v->rule].policy->name);
 	printf(",\"at_token\":%u", v->tokens);
 	if (v->kind == VETO_REJECT)
-		printf(",\"score\":\"%s\",\"score_q20\":%lld,\"threshold_q20\":%lld", veto_fields[v->field].name,
+		printf(",\"score\":\"%s\",\"score_q20\":%lld,\"threshold_q20\":%lld", field_name(v->field),
 			(long long)v->score, (long long)v->threshold);
 	if (v->kind == VETO_FORK)
 		printf(",\"from\":%u", v->from);
@@ -195,8 +209,9 @@ static void print_outcome_json(
 		printf("null");
 	if (prompt->answer)
 		printf(",\"right\":%s", outcome->is_right ? "true" : "false");
-	printf(",\"settled\":%s,\"tokens\":%llu,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"shadow\":[",
+	printf(",\"settled\":%s,\"tokens\":%llu,\"questions\":%llu,\"think_tokens\":%llu,\"wall_ns\":%llu,\"scoring_ns\":%llu,\"shadow\":[",
 		outcome->is_settled ? "true" : "false", (unsigned long long)outcome->tokens,
+		(unsigned long long)outcome->questions, (unsigned long long)outcome->think_tokens,
 		(unsigned long long)outcome->wall_ns, (unsigned long long)outcome->verify_ns);
 	print_verdicts_json(args, outcome->shadow, outcome->shadows);
 	if (args->expand) {
@@ -253,6 +268,8 @@ static void print_brief(const struct prompt *prompt, const struct run_outcome *o
 	printf("; kept %u", sums.kept);
 	if (sums.cut_off)
 		printf(" (%u cut off)", sums.cut_off);
+	if (sums.completed)
+		printf(", completed %u", sums.completed);
 	if (sums.rejected)
 		printf(", rejected %u", sums.rejected);
 	if (sums.forked)
@@ -272,16 +289,23 @@ static void print_brief(const struct prompt *prompt, const struct run_outcome *o
 
 static void print_reason(const struct run_args *args, const struct veto_verdict *v)
 {
-	const struct veto_field_info *field = &veto_fields[v->field];
+	const bool is_negated = v->field < VETO_FIELDS && veto_fields[v->field].sign < 0;
 
 	if (v->kind == VETO_FORK) {
 		printf("    candidate %u forked from %u at token %u\n", v->candidate, v->from, v->tokens);
 		return;
 	}
+	if (v->kind == VETO_COMPLETE) {
+		printf("    candidate %u in shadow completed at token %u by %s\n", v->candidate, v->tokens,
+			args->rule[v->rule].policy->name);
+		return;
+	}
 	printf("    candidate %u %s at token %u by %s: %s%s %.4f, ", v->candidate,
 		v->is_shadow ? "in shadow rejected" : "rejected", v->tokens, args->rule[v->rule].policy->name,
-		field->sign < 0 ? "-" : "", field->name, (double)v->score / 0x1p20);
-	if (v->score <= v->threshold)
+		is_negated ? "-" : "", field_name(v->field), (double)v->score / 0x1p20);
+	if (strcmp(args->rule[v->rule].policy->name, "monitor") == 0)
+		printf("limit %.4f\n", (double)v->threshold / 0x1p20);
+	else if (v->score <= v->threshold)
 		printf("threshold %.4f\n", (double)v->threshold / 0x1p20);
 	else
 		printf("and finished candidates took the places, down to %.4f\n", (double)v->threshold / 0x1p20);
@@ -379,6 +403,9 @@ static void print_totals(const struct run_args *args, const struct run_totals *t
 				args->rule[i].policy->role == VETO_REJECTS ? "rejected" : "settled", t->by_rule[i],
 				rule);
 	printf("  tokens generated    %llu\n", (unsigned long long)t->tokens);
+	if (t->questions)
+		printf("  questions asked     %llu, and %llu tokens written for them\n",
+			(unsigned long long)t->questions, (unsigned long long)t->think_tokens);
 	if (t->known)
 		printf("  right answers       %u of %u (%.1f %%)\n", t->right, t->known, percent(t->right, t->known));
 	print_states(&t->counts);

@@ -129,7 +129,8 @@ static void floor_token(struct board *b, struct rule *r, uint32_t candidate, con
 			mean = sums_so_far(&r->cell[candidate].sums, r->field, tokens);
 	}
 	if (mean.low != NO_SCORE && mean.high < values->value[FLOOR_THRESHOLD][i] && candidate >= r->min_survivors)
-		board_trip(b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i]);
+		board_trip(
+			b, r, candidate, mean.high, values->value[FLOOR_THRESHOLD][i], b->candidate[candidate].tokens);
 }
 
 const struct policy_ops floor_ops = {
@@ -172,7 +173,7 @@ static void window_floor_token(struct board *b, struct rule *r, uint32_t candida
 		cell->lowest = mean.low;
 	if (r->has_threshold && mean.high < r->threshold && candidate >= value(r, WINDOW_WARMUP) &&
 		candidate >= r->min_survivors)
-		board_trip(b, r, candidate, mean.high, r->threshold);
+		board_trip(b, r, candidate, mean.high, r->threshold, b->candidate[candidate].tokens);
 }
 
 /* A warm-up candidate's lowest full window; of a shorter one its mean. */

@@ -42,7 +42,7 @@ static void take_token(struct board *b, struct rule *r, uint32_t candidate, cons
 
 	if (value.low != NO_SCORE && value.low > above && policy_counts(&b->candidate[candidate], r->field) &&
 		candidate >= r->min_survivors)
-		board_trip(b, r, candidate, value.low, above);
+		board_trip(b, r, candidate, value.low, above, b->candidate[candidate].tokens);
 }
 
 const struct policy_ops monitor_ops = {

@@ -9,8 +9,11 @@
 #define ESC "Escape Sky-high Cost: Early-stopping Self-Consistency, arXiv 2401.10480"
 #define SELF_CONSISTENCY "Self-Consistency Improves Chain of Thought Reasoning, arXiv 2203.11171"
 #define WEIGHTED "DeepConf, arXiv 2508.15260; softmax weights: CISC, arXiv 2502.06233"
-#define SELF_TRUNCATION "Self-Estimating the Best-of-N Sampling in Early Decoding (ST-BoN), arXiv 2503.01422, by tokens in place of hidden states"
+#define SELF_TRUNCATION                                                                                                \
+	"Self-Estimating the Best-of-N Sampling in Early Decoding (ST-BoN), arXiv 2503.01422, by tokens in place of hidden states"
 #define MONITOR "CoT Monitor+; Self-J; SAFREE"
+#define SELF_EVALUATION "Adaptive Inference-Time Compute, arXiv 2410.02725"
+#define DETECT "Solve-Detect-Verify, arXiv 2505.11966"
 #define CISC "Confidence Improves Self-Consistency in LLMs, arXiv 2502.06233"
 #define SHARPENING "Self-Improvement in Language Models: The Sharpening Mechanism, arXiv 2412.01951"
 #define SELF_CERTAINTY "Scalable Best-of-N Selection via Self-Certainty, arXiv 2502.18581"
@@ -25,6 +28,8 @@ const struct policy policies[] = {
 	{{"partial-reward", "beam search: judge beams early in each step, and fork the best", EARLY_REJECTION, VETO_REJECTS, partial_reward_params}, &partial_reward_ops},
 	{{"self-truncation", "keep the candidates whose beginnings share most tokens with the others'", SELF_TRUNCATION, VETO_REJECTS, self_truncation_params}, &self_truncation_ops},
 	{{"monitor", "reject when a score rises above a limit", MONITOR, VETO_REJECTS, monitor_params}, &monitor_ops},
+	{{"self-evaluate", "ask the model at given token counts, and reject what it calls wrong", SELF_EVALUATION, VETO_REJECTS, self_evaluate_params}, &self_evaluate_ops},
+	{{"detect", "ask after hesitation words whether a candidate is done; settle on it, or reject it, by verdicts", DETECT, VETO_REJECTS, detect_params}, &detect_ops},
 	{{"consensus", "settle when one answer holds most of the votes", DEEPCONF, VETO_STOPS, consensus_params}, &consensus_ops},
 	{{"adaptive-consistency", "settle when the leading answer will hardly be overtaken", ADAPTIVE, VETO_STOPS, adaptive_consistency_params}, &adaptive_consistency_ops},
 	{{"esc", "settle when a window of answers is unanimous", ESC, VETO_STOPS, esc_params}, &esc_ops},

@@ -16,6 +16,7 @@ void engine_free_writers(struct engine *e)
 	for (uint32_t i = 0; i < e->candidates; i++) {
 		llama_sampler_free(e->writer[i].sampler);
 		free(e->writer[i].text);
+		free(e->writer[i].id);
 	}
 	free(e->writer);
 	e->writer = NULL;
@@ -59,6 +60,8 @@ int engine_start(struct engine *e, const char *prompt, const int32_t *tokens, ui
 	if (!e->writer)
 		return -ENOMEM;
 	e->candidates = candidates;
+	e->asks = 0;
+	e->questions = e->think_tokens = 0;
 	e->prompt = tokens;
 	e->prompt_tokens = count;
 	for (uint32_t i = 0; i < candidates; i++) {
@@ -78,7 +81,7 @@ const char *engine_text(const struct engine *e, uint32_t candidate)
 
 bool engine_is_cut_off(const struct engine *e, uint32_t candidate) { return e->writer[candidate].is_cut_off; }
 
-static void batch_add(
+void engine_batch_add(
 	struct llama_batch *batch, llama_token token, uint32_t position, uint32_t sequence, bool wants_row)
 {
 	int32_t i = batch->n_tokens++;
@@ -90,7 +93,7 @@ static void batch_add(
 	batch->logits[i] = wants_row;
 }
 
-static int decode(struct engine *e)
+int engine_decode(struct engine *e)
 {
 	int err = llama_decode(e->context, e->batch);
 
@@ -111,10 +114,10 @@ static int decode_prompt(struct engine *e)
 	for (uint32_t i = 0; i < e->prompt_tokens && !err; i++) {
 		if (i == alone)
 			llama_set_embeddings(e->context, true);
-		batch_add(&e->batch, e->prompt[i], i, PROMPT_SEQUENCE, i + 1 == e->prompt_tokens);
+		engine_batch_add(&e->batch, e->prompt[i], i, PROMPT_SEQUENCE, i + 1 == e->prompt_tokens);
 		if (e->batch.n_tokens < BATCH_TOKENS && i + 1 != alone && i + 1 < e->prompt_tokens)
 			continue;
-		err = decode(e);
+		err = engine_decode(e);
 		e->batch.n_tokens = 0;
 	}
 	if (err)
@@ -141,9 +144,9 @@ static int decode_step(struct engine *e)
 		if (w->state != WRITING || w->is_held)
 			continue;
 		w->batch_index = e->batch.n_tokens;
-		batch_add(&e->batch, w->last, e->prompt_tokens + w->tokens - 1, w->slot + 1, true);
+		engine_batch_add(&e->batch, w->last, e->prompt_tokens + w->tokens - 1, w->slot + 1, true);
 	}
-	return e->batch.n_tokens > 0 ? decode(e) : 0;
+	return e->batch.n_tokens > 0 ? engine_decode(e) : 0;
 }
 
 /* Open the forks that were made, and see which beams wait for others. */
@@ -189,8 +192,8 @@ static void open_waiting(
 	}
 }
 
-/* The next token; -1 if no logit of the row is a number.  NaN must not reach the samplers. */
-static llama_token sample(struct engine *e, struct writer *w, const float *row)
+/* NaN must not reach the samplers. */
+llama_token engine_sample(struct engine *e, struct llama_sampler *sampler, const float *row)
 {
 	llama_token_data_array array = {e->entries, e->vocab_tokens, -1, false};
 	bool has_finite = false;
@@ -201,10 +204,28 @@ static llama_token sample(struct engine *e, struct writer *w, const float *row)
 	}
 	if (!has_finite)
 		return -1;
-	llama_sampler_apply(w->sampler, &array);
+	llama_sampler_apply(sampler, &array);
 	assert(array.selected >= 0);
-	llama_sampler_accept(w->sampler, array.data[array.selected].id);
+	llama_sampler_accept(sampler, array.data[array.selected].id);
 	return array.data[array.selected].id;
+}
+
+/* Rules that ask need the tokens again. */
+static int keep_id(struct engine *e, struct writer *w)
+{
+	if (e->question_tokens == 0)
+		return 0;
+	if (w->tokens > w->id_room) {
+		const uint32_t room = 2 * w->id_room + 64;
+		llama_token *id = realloc(w->id, room * sizeof(*id));
+
+		if (!id)
+			return -ENOMEM;
+		w->id = id;
+		w->id_room = room;
+	}
+	w->id[w->tokens - 1] = w->last;
+	return 0;
 }
 
 static int append_text(struct engine *e, struct writer *w, llama_token token)
@@ -249,6 +270,22 @@ static void stop_writing(struct engine *e, struct writer *w)
 	w->state = ENDED;
 }
 
+/* Those that are done as they stand. */
+static void complete_writers(struct engine *e, struct source_item *items, uint32_t *count)
+{
+	for (uint32_t i = 0; i < e->candidates; i++) {
+		struct writer *w = &e->writer[i];
+
+		if (w->state != WRITING || !w->is_complete)
+			continue;
+		items[(*count)++] = (struct source_item){
+			.event = {.kind = VETO_CLOSE,
+				.candidate = i,
+				.answer = e->options.answer(e->options.answer_arg, i, engine_text(e, i))}};
+		stop_writing(e, w);
+	}
+}
+
 static int write_token(struct engine *e, uint32_t i, struct source_item *items, uint32_t *count)
 {
 	struct writer *w = &e->writer[i];
@@ -263,8 +300,11 @@ static int write_token(struct engine *e, uint32_t i, struct source_item *items, 
 		state = llama_get_embeddings_ith(e->context, w->batch_index);
 	if (!row || (e->options.wants_states && !state))
 		return -EIO;
-	w->last = sample(e, w, row);
+	w->last = engine_sample(e, w->sampler, row);
 	w->tokens++;
+	err = keep_id(e, w);
+	if (err)
+		return err;
 	items[(*count)++] = (struct source_item){
 		.event = {.kind = VETO_TOKEN, .candidate = i, .token = w->last < 0 ? VETO_NO_TOKEN : (uint32_t)w->last},
 		.payload = {.row = row, .state = e->options.wants_states ? state : NULL},
@@ -277,6 +317,7 @@ static int write_token(struct engine *e, uint32_t i, struct source_item *items, 
 	is_end = llama_vocab_is_eog(e->vocab, w->last);
 	err = is_end ? 0 : append_text(e, w, w->last);
 	w->is_cut_off = !is_end && w->tokens == e->options.max_tokens;
+	token->event.marks = err ? 0 : engine_marks(e, w, before);
 	token->event.ends_step = is_end || w->is_cut_off || (!err && completes_step(e, w, before));
 	if (err || !(is_end || w->is_cut_off))
 		return err;
@@ -294,12 +335,15 @@ static int pull(struct source *s, const struct veto_session *session, struct sou
 	int err;
 
 	*count = 0;
-	if (capacity < 3 * e->candidates)
+	if (capacity < 3 * e->candidates + e->asks)
 		return -EINVAL;
 	if (engine_is_stopped(e))
 		return -EINTR;
 	open_forks(e, session, items, count);
-	err = e->prompt ? decode_prompt(e) : decode_step(e);
+	complete_writers(e, items, count);
+	err = engine_answer(e, items, count);
+	if (!err)
+		err = e->prompt ? decode_prompt(e) : decode_step(e);
 	if (err)
 		return err;
 	open_waiting(e, session, items, count);
@@ -311,9 +355,15 @@ static int pull(struct source *s, const struct veto_session *session, struct sou
 
 static bool copy_text(struct writer *w, const struct writer *from)
 {
+	llama_token *id = from->id_room ? realloc(w->id, from->id_room * sizeof(*id)) : w->id;
 	char *text = realloc(w->text, from->room + 1);
 
-	if (!text)
+	if (from->id_room && id) {
+		w->id = id;
+		w->id_room = from->id_room;
+		memcpy(id, from->id, from->tokens * sizeof(*id));
+	}
+	if (!text || (from->id_room && !id))
 		return false;
 	w->text = text;
 	w->room = from->room + 1;
@@ -352,6 +402,10 @@ static void apply(struct source *s, const struct veto_verdict *verdict)
 
 	if (verdict->kind == VETO_FORK)
 		fork_writer(e, w, &e->writer[verdict->from]);
+	else if (verdict->kind == VETO_ASK)
+		engine_take_question(e, verdict);
+	else if (verdict->kind == VETO_COMPLETE)
+		w->is_complete = true;
 	else if (w->state == WRITING || w->state == FORKED)
 		stop_writing(e, w);
 }

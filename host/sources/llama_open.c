@@ -41,7 +41,7 @@ static int load_model(struct engine *e, char *why)
 {
 	const char *path = e->options.model;
 	struct llama_model_params params = llama_model_default_params();
-	size_t most = llama_max_parallel_sequences() - 1; /* one is the prompt's */
+	size_t most = llama_max_parallel_sequences() - 1 - engine_asks(e); /* one is the prompt's, another is asked */
 
 	if (e->options.slots > most)
 		return param_fail(-EINVAL, why,
@@ -98,6 +98,7 @@ void engine_close(struct engine *e)
 	if (!e)
 		return;
 	engine_free_writers(e);
+	engine_free_questions(e);
 	if (e->batch.token)
 		llama_batch_free(e->batch);
 	llama_free(e->context);
@@ -185,10 +186,11 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why)
 	long threads = e->options.threads ? (long)e->options.threads : sysconf(_SC_NPROCESSORS_ONLN);
 
 	*first_error = 0;
-	params.n_ctx = prompt_tokens + e->options.slots * e->options.max_tokens;
+	e->question_tokens = engine_question_tokens(e);
+	params.n_ctx = prompt_tokens + e->options.slots * e->options.max_tokens + e->question_tokens;
 	params.n_batch = (uint32_t)(e->options.slots > BATCH_TOKENS ? e->options.slots : BATCH_TOKENS);
 	params.n_ubatch = params.n_batch;
-	params.n_seq_max = e->options.slots + 1;
+	params.n_seq_max = e->options.slots + 1 + engine_asks(e);
 	params.n_threads = params.n_threads_batch = (int32_t)threads;
 	params.kv_unified = true;
 	params.abort_callback = is_stopped;

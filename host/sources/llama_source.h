@@ -17,6 +17,8 @@ struct engine_options {
 	uint64_t seed;
 	double temperature, top_p, min_p; /* 0: greedy; 1: off; 0: off */
 	bool wants_states; /* hidden states, after the final norm, go with the rows */
+	const struct veto_rule *rule; /* [rules] of the sessions that are played, in their order */
+	uint32_t rules;
 	const char *step; /* the token that completes this text ends a step */
 	const volatile sig_atomic_t *stop; /* not 0: the user wants to end */
 	/* The key of a finished candidate's answer; 0: none.  A candidate cut off at max_tokens has none. */
@@ -48,6 +50,11 @@ int engine_reserve(struct engine *e, uint32_t prompt_tokens, char *why);
 /* Start on a prompt: its candidates are 0..candidates-1.  One prompt at a time; the source lives until the next start. */
 int engine_start(struct engine *e, const char *prompt, const int32_t *tokens, uint32_t count, uint32_t candidates,
 	struct source **out);
+
+/* The tokens that say yes and no. */
+void engine_yes_no(const struct engine *e, uint32_t out[2]);
+/* Questions of rules that were answered for the current prompt, and the tokens that were written for that. */
+void engine_asked(const struct engine *e, uint64_t *questions, uint64_t *tokens);
 
 /* What a candidate of the current prompt has written. */
 const char *engine_text(const struct engine *e, uint32_t candidate);

@@ -9,7 +9,7 @@ question="What is the capital of France?"
 
 # Every sort of rule, on one candidate after the other or all at once.
 for policy in "gate:rungs=3,keep=0.5" "floor:window=4,threshold=12,shadow=1" "window-floor:window=4,warmup=2,keep=0.5" \
-	"speculative:budget=30" "consensus:min_answers=2,weight=none" "esc:window=2"; do
+	"speculative:budget=30" "self-truncation:tau=0.5" "self-evaluate:at=3+6,below=0.6" "detect:words=is|the,think=4" "consensus:min_answers=2,weight=none" "esc:window=2"; do
 	for cohort in 2 5; do
 		expect "1: " run -p "$question" -n 5 --cohort "$cohort" --answer last-line --policy "$policy" --journal "$work/j"
 		expect "0 different" "$VETO" replay "$work/j"

@@ -54,6 +54,33 @@ equal "$(field 1 '[d["summary"]["kept"] + d["summary"]["rejected"], d["summary"]
 # Settled candidates are stopped.
 run -p "$question" -n 6 --cohort 3 --max-tokens 24 --answer "$answer" --policy consensus:min_answers=2,weight=none --json >"$work/a"
 equal "$(field 0 'd["settled"], any(c["state"] == "settled" for c in d["candidates"])' <"$work/a")" "(True, True)" "settled"
+# The model is asked on a copy: whoever is not rejected writes what it writes otherwise.
+run -p "$question" -n 4 --max-tokens 12 --policy self-evaluate:at=2+4,below=1,shadow=1 --compare --json >"$work/a"
+equal "$(field 0 'd["questions"], d["think_tokens"], len(d["shadow"]), d["full"]["questions"]' <"$work/a")" "(3, 0, 3, 0)" "questions"
+equal "$(field 0 '[c["text"] for c in d["candidates"]] == [c["text"] for c in d["full"]["candidates"]]' <"$work/a")" True "texts beside questions"
+equal "$(field 0 'd["shadow"][0]["score"], 0 < d["shadow"][0]["score_q20"] < 1 << 20' <"$work/a")" "('subset_first', True)" "probability of yes"
+# What is asked is what the candidate wrote, and the question.
+for ask in "Reply Yes." "Reply No."; do
+	run -p "Say: the sky is blue." -n 2 --max-tokens 6 --temperature 0 --policy "self-evaluate:at=4,below=1,shadow=1,ask= $ask" --json |
+		field 0 'd["shadow"][0]["score_q20"]'
+done >"$work/asked"
+equal "$(sort -u "$work/asked" | wc -l)" 2 "replies to two questions: $(tr '\n' ' ' <"$work/asked")"
+expect "3 rejected" run -p "$question" -n 4 --max-tokens 12 --policy self-evaluate:at=2,below=1
+# A candidate that the model calls complete and right settles the prompt; it depends on the seed whether one does.
+for seed in 1 2 3 4 5 6; do
+	"$VETO" run -m "$model" --seed "$seed" -p "What is the capital of Italy? Tell a little about it." -n 8 --max-tokens 60 --json \
+		--policy "detect:words=.|is|the,k=1,think=8" >"$work/a"
+	[ "$(field 0 'd["settled"]' <"$work/a")" = False ] || break
+done
+equal "$(field 0 'd["settled"], "completed" in [c["state"] for c in d["candidates"]]' <"$work/a")" "(True, True)" "complete"
+equal "$(field 0 'all(c["tokens"] < 60 for c in d["candidates"] if c["state"] == "completed")' <"$work/a")" True "ended there"
+# Slow verdicts come behind thoughts.
+for seed in 1 2 3 4 5 6; do
+	"$VETO" run -m "$model" --seed "$seed" -p "What is 2+2? Reply with a short sentence and then check it." -n 6 --max-tokens 40 --json \
+		--policy "detect:words=.|=|:,k=64,agreement=1,think=5" >"$work/a"
+	[ "$(field 0 'd["think_tokens"]' <"$work/a")" = 0 ] || break
+done
+equal "$(field 0 'd["think_tokens"] > 0 and d["think_tokens"] <= 5 * d["questions"]' <"$work/a")" True "thoughts"
 # In shadow nothing is stopped.
 run -p "$question" -n 4 --max-tokens 8 --policy gate:rungs=2,shadow=1 --json >"$work/a"
 equal "$(field 0 'len(d["shadow"]), d["shadow"][0]["policy"], [c["state"] for c in d["candidates"] if c["state"] == "rejected"]' <"$work/a")" \
