@@ -8,6 +8,8 @@
 
 #define INTERVAL_CONFIDENCE_TOKENS 5 /* fewer say nothing about a top-k confidence: at 1 its meaning is reversed */
 
+#define INTERVAL_ERROR 1e-3 /* of a log-probability, where nothing better is known */
+
 /* What is known of a row. */
 struct interval_row {
 	const float *logp; /* [listed] of the likeliest tokens, descending, in nats, at temperature 1 */

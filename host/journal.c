@@ -210,6 +210,7 @@ static void take_token(struct journal_cursor *c, struct journal_event *out)
 
 	out->event.token = token == 0 ? VETO_NO_TOKEN : (uint32_t)token - 1;
 	out->event.marks = take_u32(c, UINT32_MAX);
+	out->so_far = (enum journal_label)take_u32(c, JOURNAL_LABELS - 1);
 	take_score(c, &out->event.score);
 	out->state_values = take_u32(c, VETO_STATE_MAX);
 	out->state = out->state_values ? take(c, out->state_values * sizeof(uint16_t)) : NULL;
@@ -246,7 +247,8 @@ bool journal_next_event(struct journal_cursor *c, struct journal_event *out)
 		return false;
 	}
 	out->event.kind = (enum veto_event_kind)(*kind & 127);
-	out->event.ends_step = *kind >> 7;
+	out->event.ends_step = out->event.kind == VETO_TOKEN && *kind >> 7;
+	out->is_cut_off = out->event.kind == VETO_CLOSE && *kind >> 7;
 	out->event.token = VETO_NO_TOKEN;
 	if (out->event.kind == VETO_TOKEN)
 		take_token(c, out);
@@ -304,20 +306,19 @@ int journal_read_prompt(const struct journal_frame *frame, struct journal_prompt
 	return 0;
 }
 
-int journal_read_choice(
-	const struct journal_frame *frame, struct journal_text *text, uint32_t capacity, struct journal_choice *out)
+int journal_read_choice(const struct journal_frame *frame, uint32_t capacity, struct journal_choice *out)
 {
 	struct journal_cursor c = {frame->data, frame->data + frame->bytes, 0, false};
 	const uint32_t candidate = take_u32(&c, VETO_CANDIDATES_MAX);
-	struct journal_choice choice = {candidate > 0, candidate > 0 ? candidate - 1 : 0, 0, text};
 
-	choice.texts = take_u32(&c, VETO_CANDIDATES_MAX);
-	if (choice.texts > capacity)
+	out->has_choice = candidate > 0;
+	out->candidate = candidate > 0 ? candidate - 1 : 0;
+	out->texts = take_u32(&c, VETO_CANDIDATES_MAX);
+	if (out->texts > capacity)
 		return -EINVAL;
-	for (uint32_t i = 0; i < choice.texts; i++)
-		text[i] = take_text(&c);
-	if (c.is_bad || c.at != c.end)
-		return -EINVAL;
-	*out = choice;
-	return 0;
+	for (uint32_t i = 0; i < out->texts; i++) {
+		out->text[i] = take_text(&c);
+		out->label[i] = (unsigned char)take_u32(&c, JOURNAL_LABELS - 1);
+	}
+	return c.is_bad || c.at != c.end ? -EINVAL : 0;
 }

@@ -22,6 +22,9 @@ struct journal_text {
 	size_t bytes;
 };
 
+/* What is known to be right. */
+enum journal_label { JOURNAL_UNKNOWN, JOURNAL_WRONG, JOURNAL_RIGHT, JOURNAL_LABELS };
+
 /* An event as the session took it, and what is known besides. */
 struct journal_event {
 	struct veto_event event;
@@ -29,7 +32,9 @@ struct journal_event {
 	uint32_t state_values;
 	float top[JOURNAL_TOP_MAX]; /* TOKEN: the log-probabilities of the likeliest, descending, in nats */
 	uint32_t tops;
+	enum journal_label so_far; /* TOKEN that ends a step */
 	struct journal_text answer; /* CLOSE */
+	bool is_cut_off; /* CLOSE: it did not come to its own end */
 };
 
 struct journal_prompt {
@@ -42,6 +47,7 @@ struct journal_choice {
 	uint32_t candidate;
 	uint32_t texts; /* 0, or as many as candidates */
 	struct journal_text *text; /* [texts] */
+	unsigned char *label; /* [texts] enum journal_label: of the candidates' answers */
 };
 
 /* --- Writing --- */
@@ -106,9 +112,8 @@ bool journal_next_event(struct journal_cursor *c, struct journal_event *out);
 bool journal_next_verdict(struct journal_cursor *c, struct veto_verdict *out);
 /* -EINVAL: no such payload.  Texts are in the frame. */
 int journal_read_prompt(const struct journal_frame *frame, struct journal_prompt *out);
-/* text[capacity] takes the candidates' texts, as many as there are and fit. */
-int journal_read_choice(
-	const struct journal_frame *frame, struct journal_text *text, uint32_t capacity, struct journal_choice *out);
+/* out->text[capacity] and out->label[capacity] take those of the candidates. */
+int journal_read_choice(const struct journal_frame *frame, uint32_t capacity, struct journal_choice *out);
 /* "'NAME': the KIND at byte OFFSET is damaged"; returns -EINVAL. */
 int journal_fail(const struct journal_reader *r, const struct journal_frame *frame, char *why);
 

@@ -155,7 +155,7 @@ void journal_write_event(struct journal *j, const struct journal_event *event)
 {
 	const struct veto_event *e = &event->event;
 	struct buffer *b = &j->events;
-	const unsigned char kind = (unsigned char)(e->kind | e->ends_step << 7);
+	const unsigned char kind = (unsigned char)(e->kind | (e->ends_step || event->is_cut_off) << 7);
 
 	b->count++;
 	put(j, b, &kind, 1);
@@ -172,6 +172,7 @@ void journal_write_event(struct journal *j, const struct journal_event *event)
 		return;
 	put_count(j, b, e->token == VETO_NO_TOKEN ? 0 : (uint64_t)e->token + 1);
 	put_count(j, b, e->marks);
+	put_count(j, b, event->so_far);
 	put_score(j, b, &e->score);
 	put_count(j, b, event->state ? event->state_values : 0);
 	if (event->state)
@@ -216,8 +217,10 @@ void journal_write_choice(struct journal *j, const struct journal_choice *choice
 {
 	put_count(j, &j->frame, choice->has_choice ? (uint64_t)choice->candidate + 1 : 0);
 	put_count(j, &j->frame, choice->texts);
-	for (uint32_t i = 0; i < choice->texts; i++)
+	for (uint32_t i = 0; i < choice->texts; i++) {
 		put_text(j, &j->frame, &choice->text[i]);
+		put_count(j, &j->frame, choice->label[i]);
+	}
 	write_frame(j, JOURNAL_CHOICE, j->frame.data, j->frame.bytes);
 }
 

@@ -120,7 +120,7 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 	return 0;
 }
 
-int npy_write_header(FILE *file, uint64_t rows, uint64_t cols, bool is_growing)
+int npy_write_header(FILE *file, const char *type, uint64_t rows, uint64_t cols, bool is_growing)
 {
 	char header[NPY_HEADER_BYTES + 1];
 	int used;
@@ -129,7 +129,7 @@ int npy_write_header(FILE *file, uint64_t rows, uint64_t cols, bool is_growing)
 	header[8] = NPY_HEADER_BYTES - 10;
 	header[9] = 0;
 	used = 10 + snprintf(header + 10, sizeof(header) - 10,
-			    "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %llu), }",
+			    "{'descr': '<%s', 'fortran_order': False, 'shape': (%llu, %llu), }", type,
 			    (unsigned long long)rows, (unsigned long long)cols);
 	memset(header + used, ' ', (size_t)(NPY_HEADER_BYTES - used));
 	if (is_growing)

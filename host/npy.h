@@ -22,8 +22,8 @@ int npy_parse(const void *file, size_t bytes, const char *name, struct npy *out,
 /* Bytes of the header that npy_write_header() writes. */
 #define NPY_HEADER_BYTES 128
 
-/* Write the header of fp32 rows at the file's position; is_growing: more rows follow, and the last one may be torn, which a
+/* Write the header of rows of that type ("f4", "f2") at the file's position; is_growing: more rows follow, and the last one may be torn, which a
  * tab at the header's end says, in the place of a blank.  -EIO */
-int npy_write_header(FILE *file, uint64_t rows, uint64_t cols, bool is_growing);
+int npy_write_header(FILE *file, const char *type, uint64_t rows, uint64_t cols, bool is_growing);
 
 #endif

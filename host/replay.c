@@ -21,7 +21,7 @@ struct replayer {
 	bool has_select;
 	char *id; /* of the prompt */
 	struct veto_session *session; /* NULL: between prompts */
-	struct journal_text *text; /* [candidates], of a choice */
+	struct journal_choice choice; /* with room for all candidates */
 };
 
 static void say_different(struct replayer *p, const struct journal_frame *frame, const char *was, const char *is)
@@ -49,8 +49,9 @@ static int read_header(struct replayer *p, const struct journal_frame *frame, ch
 	}
 	if (err)
 		return param_fail(err, why, "'%s': its header: %s", p->reader->name, what);
-	p->text = calloc(p->header.candidates, sizeof(*p->text));
-	return p->text ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	p->choice.text = calloc(p->header.candidates, sizeof(*p->choice.text));
+	p->choice.label = calloc(p->header.candidates, 1);
+	return p->choice.text && p->choice.label ? 0 : param_fail(-ENOMEM, why, "out of memory");
 }
 
 static int open_prompt(struct replayer *p, const struct journal_frame *frame, char *why)
@@ -143,18 +144,19 @@ static void print_choice(bool has, uint32_t candidate, char *text, size_t bytes)
 
 static int replay_choice(struct replayer *p, const struct journal_frame *frame, char *why)
 {
-	struct journal_choice choice;
+	const struct journal_choice *choice = &p->choice;
 	struct veto_choice again = {0};
 	bool has_choice;
 
-	if (journal_read_choice(frame, p->text, p->header.candidates, &choice))
+	if (journal_read_choice(frame, p->header.candidates, &p->choice))
 		return journal_fail(p->reader, frame, why);
 	has_choice = p->has_select && veto_session_select(p->session, p->rules - 1, &again) == 0;
 	p->out->choices++;
-	if (p->has_select && (choice.has_choice != has_choice || (has_choice && choice.candidate != again.candidate))) {
+	if (p->has_select &&
+		(choice->has_choice != has_choice || (has_choice && choice->candidate != again.candidate))) {
 		char was[64], is[64];
 
-		print_choice(choice.has_choice, choice.candidate, was, sizeof(was));
+		print_choice(choice->has_choice, choice->candidate, was, sizeof(was));
 		print_choice(has_choice, again.candidate, is, sizeof(is));
 		say_different(p, frame, was, is);
 	}
@@ -197,7 +199,8 @@ int replay_journal(struct journal_reader *reader, void (*differs)(void *arg, con
 	out->is_whole = reader->is_whole;
 	veto_session_free(p.session);
 	trace_free(&p.header);
-	free(p.text);
+	free(p.choice.text);
+	free(p.choice.label);
 	free(p.id);
 	return err == -ENODATA ? 0 : err;
 }

@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "param.h"
 #include "policy.h"
+#include "trace_states.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -11,18 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NATS_MAX 0x1p19 /* of a score, either way */
+#define VALUE_MAX 0x1p19 /* of a score, either way */
 
-/* The lists of a candidate's scores. */
-static const struct {
-	const char *key;
-	enum veto_field field;
-} lists[] = {{"self_certainty", VETO_SELF_CERTAINTY}, {"entropy", VETO_ENTROPY}, {"logp", VETO_TOKEN_LOGP},
-	{"top1_logp", VETO_TOP1_LOGP}, {"topk_confidence", VETO_TOPK_CONFIDENCE}, {"margin", VETO_MARGIN}};
-#define LISTS (sizeof(lists) / sizeof(*lists))
+const struct trace_list trace_lists[] = {{"self_certainty", VETO_SELF_CERTAINTY, 0x1p20},
+	{"entropy", VETO_ENTROPY, 0x1p20}, {"logp", VETO_TOKEN_LOGP, 0x1p20}, {"top1_logp", VETO_TOP1_LOGP, 0x1p20},
+	{"topk_confidence", VETO_TOPK_CONFIDENCE, 0x1p20}, {"margin", VETO_MARGIN, 0x1p20}, {"lse", VETO_LSE, 0x1p20},
+	{"mean", VETO_MEAN, 0x1p20}, {"sc_lower", VETO_SC_LOWER, 0x1p20}, {"subset_first", VETO_SUBSET_FIRST, 0x1p31},
+	{"subset_mass", VETO_SUBSET_MASS, 0x1p31}, {"reward", VETO_REWARD, 0x1p31}, {0}};
 
 struct reading {
 	struct trace trace;
+	const char *name;
 	cJSON *texts; /* of the questions, by id; NULL: none */
 	uint32_t room; /* questions */
 	uint32_t last; /* the question of the line before */
@@ -81,6 +81,8 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		err = read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
 	if (!err)
 		err = read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
+	if (!err && cJSON_GetObjectItemCaseSensitive(line, "vocab"))
+		err = read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
 		err = copy_text(line, texts[i].key, texts[i].text, why);
 	return err;
@@ -117,42 +119,44 @@ int trace_check_whole(const struct trace *t, char *why)
 		t->policy ? t->policy : "?");
 }
 
-/* A number, null, or [low, high], in nats. */
-static int read_value(const cJSON *item, struct veto_interval *out)
+/* A number, null, or [low, high], whose high end is null if there is none. */
+static int read_value(const cJSON *item, double unit, struct veto_interval *out)
 {
-	const cJSON *ends[2] = {item, item};
+	const bool is_pair = cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2;
+	const cJSON *ends[2] = {
+		is_pair ? cJSON_GetArrayItem(item, 0) : item, is_pair ? cJSON_GetArrayItem(item, 1) : item};
+	const bool is_open = is_pair && cJSON_IsNull(ends[1]);
 
 	if (cJSON_IsNull(item)) {
 		*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
 		return 0;
 	}
-	if (cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2) {
-		ends[0] = cJSON_GetArrayItem(item, 0);
-		ends[1] = cJSON_GetArrayItem(item, 1);
-	}
-	for (int i = 0; i < 2; i++)
-		if (!cJSON_IsNumber(ends[i]) || !(fabs(ends[i]->valuedouble) <= NATS_MAX))
+	for (int i = 0; i < 2 - is_open; i++)
+		if (!cJSON_IsNumber(ends[i]) || !(fabs(ends[i]->valuedouble) <= VALUE_MAX))
 			return -EINVAL;
-	*out = (struct veto_interval){llrint(ends[0]->valuedouble * 0x1p20), llrint(ends[1]->valuedouble * 0x1p20)};
+	out->low = llrint(ends[0]->valuedouble * unit);
+	out->high = is_open ? INT64_MAX : llrint(ends[1]->valuedouble * unit);
 	return out->low <= out->high ? 0 : -EINVAL;
 }
 
-static int read_list(const cJSON *list, const char *key, struct trace_candidate *c, enum veto_field field, char *why)
+static int read_list(const cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why)
 {
 	const uint32_t values = cJSON_IsArray(list) ? (uint32_t)cJSON_GetArraySize(list) : 0;
+	struct veto_interval *field = malloc((c->tokens + 1) * sizeof(*field));
 	const cJSON *item;
 	uint32_t i = 0;
 
+	c->field[kind->field] = field;
 	if (!cJSON_IsArray(list) || values != c->tokens)
-		return param_fail(-EINVAL, why, "\"%s\" has %u values, and \"tokens\" has %u", key, values, c->tokens);
-	c->field[field] = malloc((c->tokens + 1) * sizeof(*c->field[field]));
-	if (!c->field[field])
+		return param_fail(
+			-EINVAL, why, "\"%s\" has %u values, and \"tokens\" has %u", kind->key, values, c->tokens);
+	if (!field)
 		return param_fail(-ENOMEM, why, "out of memory");
 	cJSON_ArrayForEach(item, list)
 	{
-		if (read_value(item, &c->field[field][i]))
-			return param_fail(-EINVAL, why,
-				"\"%s\" [%u] is no number of nats, null, or pair of such numbers that rise", key, i);
+		if (read_value(item, kind->unit, &field[i]))
+			return param_fail(-EINVAL, why, "\"%s\" [%u] is no number, null, or pair of numbers that rise",
+				kind->key, i);
 		i++;
 	}
 	return 0;
@@ -164,24 +168,34 @@ static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
 	const cJSON *step;
 
 	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
-	if (steps)
-		c->is_wrong_step = calloc(c->tokens + 1, sizeof(*c->is_wrong_step));
-	if (!c->ends_step || (steps && !c->is_wrong_step))
+	c->so_far = malloc(c->tokens + 1);
+	if (!c->ends_step || !c->so_far)
 		return param_fail(-ENOMEM, why, "out of memory");
+	memset(c->so_far, -1, c->tokens + 1);
+	c->has_steps = cJSON_IsArray(steps);
 	cJSON_ArrayForEach(step, steps)
 	{
-		const cJSON *position = cJSON_GetArrayItem(step, 0);
+		const cJSON *position = cJSON_GetArrayItem(step, 0), *is_right = cJSON_GetArrayItem(step, 1);
 
 		if (!cJSON_IsNumber(position) || !(position->valuedouble >= 0 && position->valuedouble < c->tokens) ||
-			!cJSON_IsBool(cJSON_GetArrayItem(step, 1)))
-			return param_fail(
-				-EINVAL, why, "\"steps\" is no list of [position below %u, true or false]", c->tokens);
+			!(cJSON_IsBool(is_right) || cJSON_IsNull(is_right)))
+			return param_fail(-EINVAL, why,
+				"\"steps\" is no list of [position below %u, true, false or null]", c->tokens);
 		c->ends_step[(uint32_t)position->valuedouble] = true;
-		c->is_wrong_step[(uint32_t)position->valuedouble] = cJSON_IsFalse(cJSON_GetArrayItem(step, 1));
+		c->has_steps &= cJSON_IsBool(is_right);
+		if (cJSON_IsBool(is_right))
+			c->so_far[(uint32_t)position->valuedouble] = (int8_t)cJSON_IsTrue(is_right);
 	}
 	if (c->tokens > 0)
 		c->ends_step[c->tokens - 1] = true;
 	return 0;
+}
+
+uint64_t trace_answer(const char *text, size_t bytes)
+{
+	const uint64_t hash = hash_bytes(HASH_START, text, bytes);
+
+	return hash + (hash == 0);
 }
 
 static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
@@ -195,14 +209,34 @@ static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
 		return err;
 	if (answer && !cJSON_IsNull(answer) && !text)
 		return param_fail(-EINVAL, why, "\"answer\" is neither text nor null");
-	if (c->is_finished && text && *text) {
-		c->answer = hash_bytes(HASH_START, text, strlen(text));
-		c->answer += c->answer == 0;
-	}
+	c->answer = c->is_finished && text && *text ? trace_answer(text, strlen(text)) : 0;
+	c->answer_text = text ? strdup(text) : NULL;
+	if (text && !c->answer_text)
+		return param_fail(-ENOMEM, why, "out of memory");
 	c->is_labelled = right && !cJSON_IsNull(right);
 	err = c->is_labelled ? read_flag(line, "correct", &c->is_right, why) : 0;
 	c->is_right &= c->is_finished;
 	return err;
+}
+
+/* Their ids.  A token that is no whole number is one whose id is not known. */
+static int read_ids(const cJSON *tokens, struct trace_candidate *c, char *why)
+{
+	const cJSON *token;
+	uint32_t i = 0;
+
+	c->token = malloc((c->tokens + 1) * sizeof(*c->token));
+	if (!c->token)
+		return param_fail(-ENOMEM, why, "out of memory");
+	cJSON_ArrayForEach(token, tokens)
+	{
+		const double id = cJSON_IsNumber(token) ? token->valuedouble : -1;
+
+		if (!cJSON_IsNull(token) && !(id >= 0 && id < VETO_NO_TOKEN && id == (uint32_t)id))
+			return param_fail(-EINVAL, why, "\"tokens\" [%u] is no whole number from 0 on, or null", i);
+		c->token[i++] = cJSON_IsNull(token) ? VETO_NO_TOKEN : (uint32_t)id;
+	}
+	return 0;
 }
 
 static int read_tokens(const cJSON *line, const struct trace *t, struct trace_candidate *c, char *why)
@@ -216,14 +250,17 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 	if (c->tokens > t->max_tokens)
 		return param_fail(
 			-EINVAL, why, "there are %u tokens, and \"max_tokens\" is %u", c->tokens, t->max_tokens);
-	for (size_t i = 0; i < LISTS && !err; i++) {
-		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, lists[i].key);
+	err = read_ids(tokens, c, why);
+	for (size_t i = 0; trace_lists[i].key && !err; i++) {
+		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, trace_lists[i].key);
 
 		if (list)
-			err = read_list(list, lists[i].key, c, lists[i].field, why);
+			err = read_list(list, &trace_lists[i], c, why);
 	}
 	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
 }
+
+uint64_t trace_question_hash(const char *text, size_t bytes) { return hash_bytes(HASH_START, text, bytes); }
 
 /* The question of that id, made if it is new; NULL: out of memory. */
 static struct trace_question *find_question(struct reading *r, const char *id)
@@ -246,7 +283,9 @@ static struct trace_question *find_question(struct reading *r, const char *id)
 		r->room = 2 * r->room + 64;
 	}
 	q = &t->question[t->questions];
-	*q = (struct trace_question){.id = strdup(id), .text = hash_bytes(HASH_START, hashed, strlen(hashed))};
+	*q = (struct trace_question){.id = strdup(id),
+		.prompt = cJSON_IsString(text) ? strdup(text->valuestring) : NULL,
+		.text = trace_question_hash(hashed, strlen(hashed))};
 	q->candidate = calloc(t->candidates, sizeof(*q->candidate));
 	t->questions += 1;
 	return q->id && q->candidate ? q : NULL;
@@ -273,6 +312,12 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 		return param_fail(-EINVAL, why, "candidate %u of '%s' stands there twice", index, q->id);
 	c->is_there = true;
 	err = read_tokens(line, &r->trace, c, why);
+	if (!err)
+		err = copy_text(line, "text", &c->text, why);
+	if (!err)
+		err = trace_read_states(cJSON_GetObjectItemCaseSensitive(line, "hidden"), r->name, &r->trace, c, why);
+	if (!err)
+		err = trace_read_top(cJSON_GetObjectItemCaseSensitive(line, "top"), r->name, &r->trace, c, why);
 	return err ? err : read_end(line, c, why);
 }
 
@@ -281,7 +326,7 @@ static int read_first(cJSON *line, struct reading *r, char *why)
 	const int err = read_header(line, "trace", &r->trace, why);
 
 	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
-	return err ? err : trace_check_whole(&r->trace, why);
+	return err;
 }
 
 static int read_line(const char *text, size_t bytes, bool is_first, struct reading *r, char *why)
@@ -298,7 +343,7 @@ static int read_line(const char *text, size_t bytes, bool is_first, struct readi
 }
 
 /* That nobody is missing, and which scores everybody has. */
-static int check_whole(struct trace *t, const char *path, char *why)
+int trace_complete(struct trace *t, const char *path, char *why)
 {
 	t->fields = (1u << VETO_FIELDS) - 1;
 	if (t->questions == 0)
@@ -311,7 +356,7 @@ static int check_whole(struct trace *t, const char *path, char *why)
 				return param_fail(-EINVAL, why, "%s: '%s' lacks candidate %u of %u", path,
 					t->question[i].id, j, t->candidates);
 			for (int f = 0; f < VETO_FIELDS; f++)
-				if (!c->field[f])
+				if (!c->field[f] && c->tokens > 0)
 					t->fields &= ~(1u << f);
 		}
 	return 0;
@@ -319,7 +364,7 @@ static int check_whole(struct trace *t, const char *path, char *why)
 
 int trace_parse(FILE *in, const char *name, struct trace *out, char *why)
 {
-	struct reading r = {.texts = NULL};
+	struct reading r = {.name = name};
 	char *text = NULL, what[VETO_WHY_MAX];
 	size_t size = 0, line = 0;
 	ssize_t bytes;
@@ -336,7 +381,7 @@ int trace_parse(FILE *in, const char *name, struct trace *out, char *why)
 	free(text);
 	cJSON_Delete(r.texts);
 	if (!err)
-		err = check_whole(&r.trace, name, why);
+		err = trace_complete(&r.trace, name, why);
 	if (err) {
 		trace_free(&r.trace);
 		return err;
@@ -357,19 +402,31 @@ int trace_read(const char *path, struct trace *out, char *why)
 	return err;
 }
 
+void trace_free_candidate(struct trace_candidate *c)
+{
+	for (int f = 0; f < VETO_FIELDS; f++)
+		free(c->field[f]);
+	free(c->ends_step);
+	free(c->so_far);
+	free(c->token);
+	free(c->text);
+	free(c->answer_text);
+	free(c->state_token);
+	free((void *)c->state);
+	free(c->own_top);
+}
+
 void trace_free(struct trace *t)
 {
 	for (uint32_t i = 0; i < t->questions; i++) {
-		for (uint32_t j = 0; t->question[i].candidate && j < t->candidates; j++) {
-			for (int f = 0; f < VETO_FIELDS; f++)
-				free(t->question[i].candidate[j].field[f]);
-			free(t->question[i].candidate[j].ends_step);
-			free(t->question[i].candidate[j].is_wrong_step);
-		}
+		for (uint32_t j = 0; t->question[i].candidate && j < t->candidates; j++)
+			trace_free_candidate(&t->question[i].candidate[j]);
 		free(t->question[i].candidate);
 		free(t->question[i].id);
+		free(t->question[i].prompt);
 	}
 	free(t->question);
+	trace_free_states(t);
 	free(t->model);
 	free(t->fingerprint);
 	free(t->sampler);

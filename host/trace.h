@@ -16,11 +16,22 @@ struct trace_candidate {
 	uint32_t tokens;
 	struct veto_interval *field[VETO_FIELDS]; /* [tokens] as scores have them; NULL: was not recorded */
 	bool *ends_step; /* [tokens] */
-	bool *is_wrong_step; /* [tokens] the first so many steps are not all right; NULL: its steps have no labels */
+	bool has_steps; /* its steps have labels */
+	int8_t *so_far; /* [tokens] where a step ends: 1, all was right up to there, or 0; -1: not said */
+	uint32_t *token; /* [tokens] their ids */
+	char *text, *answer_text; /* NULL: not recorded */
+	/* Hidden states, fp16, and which token each produced, rising; states 0: none. */
+	uint32_t states, *state_token; /* [states] */
+	const void **state; /* [states], trace.state_cols values each */
+	const void *
+		top; /* [tokens][trace.tops] floats, of any alignment: log-probabilities of the likeliest tokens, descending;
+			  * NULL: not recorded */
+	float *own_top; /* if it is no file's */
 };
 
 struct trace_question {
 	char *id;
+	char *prompt; /* its text; NULL: not recorded */
 	uint64_t text; /* hash of the question's text, or of its id where the trace lacks it */
 	struct trace_candidate *candidate; /* [trace.candidates] */
 };
@@ -33,10 +44,23 @@ struct trace {
 	char *source; /* of the scores: "exact", or "top-k:20" */
 	char *policy, *select; /* rules: "none", or joined by VETO_RULES_JOINED; and the selecting one */
 	uint32_t candidates, cohort, max_tokens; /* of each question */
+	uint32_t vocab; /* tokens of the model; 0: not stated */
 	uint32_t fields; /* bit 1u << field: every candidate has it */
+	uint32_t state_cols; /* values of a hidden state; 0: nobody has one */
+	uint32_t tops; /* of the likeliest tokens, at most VETO_TOP_MAX; 0: nobody has them */
+	struct trace_file *file; /* where both are */
+	uint32_t unfinished; /* questions that were left out, because the recording of a journal ended in them */
 	struct trace_question *question; /* [questions] in the order of their first candidates */
 	uint32_t questions;
 };
+
+/* The lists of a candidate's scores in a trace: by which number of units a value of 1 counts.  A NULL key ends them. */
+struct trace_list {
+	const char *key;
+	enum veto_field field;
+	double unit;
+};
+extern const struct trace_list trace_lists[];
 
 /* Read how candidates were recorded from a JSON object, the first line of a trace or the header of a journal, whose version
  * stands under the key `kind`.  -EINVAL, -ENOMEM */
@@ -55,6 +79,14 @@ int trace_read(const char *path, struct trace *out, char *why);
 /* The same of an open file; name is for messages. */
 int trace_parse(FILE *in, const char *name, struct trace *out, char *why);
 void trace_free(struct trace *trace);
+void trace_free_candidate(struct trace_candidate *c);
+
+/* What questions of the same text have in common. */
+uint64_t trace_question_hash(const char *text, size_t bytes);
+/* The key of an answer. */
+uint64_t trace_answer(const char *text, size_t bytes);
+/* Find which scores everybody has.  -EINVAL: somebody is missing, or nobody is there; `why` starts with the path. */
+int trace_complete(struct trace *t, const char *path, char *why);
 
 /* The score of a token. */
 void trace_score(const struct trace_candidate *c, uint32_t token, struct veto_score *out);

@@ -96,6 +96,7 @@ static void write_tokens(struct journal *j, struct veto_session *s, uint32_t at,
 
 static void write_prompt(struct journal *j, uint32_t prompt)
 {
+	static unsigned char labels[CANDIDATES] = {JOURNAL_RIGHT, JOURNAL_WRONG, JOURNAL_UNKNOWN, JOURNAL_RIGHT};
 	static struct journal_text texts[CANDIDATES] = {{"one", 3}, {"", 0}, {"three", 5}, {"four", 4}};
 	struct veto_rule rule[3];
 	struct veto_session *s;
@@ -113,7 +114,7 @@ static void write_prompt(struct journal *j, uint32_t prompt)
 	for (uint32_t at = 0; at < TOKENS; at++)
 		write_tokens(j, s, at, prompt);
 	assert_int_equal(veto_session_select(s, 2, &choice), 0);
-	journal_write_choice(j, &(struct journal_choice){true, choice.candidate, CANDIDATES, texts});
+	journal_write_choice(j, &(struct journal_choice){true, choice.candidate, CANDIDATES, texts, labels});
 	veto_session_free(s);
 }
 

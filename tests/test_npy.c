@@ -44,7 +44,7 @@ static void what_is_written_is_read(void **state)
 	struct npy npy;
 
 	(void)state;
-	assert_int_equal(npy_write_header(out, 1, 7, false), 0);
+	assert_int_equal(npy_write_header(out, "f4", 1, 7, false), 0);
 	fwrite(row, sizeof(row), 1, out);
 	fclose(out);
 	assert_int_equal(npy_parse(file, bytes, "x.npy", &npy, why), 0);
@@ -68,7 +68,7 @@ static void a_file_whose_writer_was_killed_has_its_whole_rows(void **state)
 			FILE *out = fmemopen(file, sizeof(file), "w");
 			struct npy npy;
 
-			assert_int_equal(npy_write_header(out, 1, 7, is_growing), 0);
+			assert_int_equal(npy_write_header(out, "f4", 1, 7, is_growing), 0);
 			fwrite(rows, 1, bytes, out);
 			fclose(out);
 			assert_int_equal(npy_parse(file, NPY_HEADER_BYTES + bytes, "x.npy", &npy, why),

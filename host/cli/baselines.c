@@ -156,12 +156,12 @@ static uint32_t tokens_of_oracle(const struct trace_candidate *c, bool *knows_st
 {
 	if (c->is_right || c->tokens == 0)
 		return c->tokens;
-	if (!c->is_wrong_step) {
+	if (!c->has_steps) {
 		*knows_steps = false;
 		return 1;
 	}
 	for (uint32_t t = 0; t < c->tokens; t++)
-		if (c->is_wrong_step[t])
+		if (c->so_far[t] == 0)
 			return t + 1;
 	return c->tokens;
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char help[] =
-	"Usage: veto calibrate --policy P [OPTION]... -o FILE TRACE\n"
+	"Usage: veto calibrate --policy P [OPTION]... -o FILE RECORDING...\n"
 	"Chooses the free number of a policy, written key=?, so that with a chance of at least 1 - delta its risk on new questions\n"
 	"like the recorded ones is at most alpha.\n\n"
 	"      --policy P       a rejecting rule: floor with threshold=?, or gate or window-floor with keep=?\n"
@@ -24,13 +24,14 @@ static const char help[] =
 	"      --delta D        the chance that it is higher nevertheless (default 0.1)\n"
 	"      --pvalue V       wsr (default) or hb\n"
 	"      --split F,C,T    shares of the questions for fit, calibrate and test, or a JSON file (default 0.3,0.5,0.2)\n"
+	"      --as top-k:K     with what the K likeliest tokens tell only, as a server lists them\n"
 	"      --seed S         of the split and of the order of questions (default 1)\n"
 	"  -o, --output FILE    the policy, for --policy FILE\n"
 	"      --json           what was found as one JSON object\n"
 	"      --help           this text\n";
 
 struct args {
-	const char *policy, *select, *output, *path;
+	const char *policy, *select, *output, *as;
 	enum risk risk;
 	struct calibration how;
 	struct split split;
@@ -81,6 +82,9 @@ static int read_option(int option, char *text, void *arg)
 		return read_share("--alpha", text, &args->how.alpha);
 	case 'd':
 		return read_share("--delta", text, &args->how.delta);
+	case 'k':
+		args->as = text;
+		return EXIT_DONE;
 	case 'x':
 		return split_read("calibrate", text, &args->split);
 	case 'e':
@@ -97,8 +101,7 @@ static int read_option(int option, char *text, void *arg)
 	}
 }
 
-/* EXIT_DONE with args->path NULL: help was shown. */
-static int read_args(int argc, char **argv, struct args *args)
+static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
@@ -108,6 +111,7 @@ static int read_args(int argc, char **argv, struct args *args)
 		{"delta", required_argument, NULL, 'd'},
 		{"pvalue", required_argument, NULL, 'v'},
 		{"split", required_argument, NULL, 'x'},
+		{"as", required_argument, NULL, 'k'},
 		{"seed", required_argument, NULL, 'e'},
 		{"output", required_argument, NULL, 'o'},
 		{"json", no_argument, NULL, 'j'},
@@ -115,16 +119,12 @@ static int read_args(int argc, char **argv, struct args *args)
 		{0},
 	};
 	static const struct command_options all = {"calibrate", help, ":o:h", options, read_option};
-	bool wants_help;
-	const int status = read_options(&all, argc, argv, args, &wants_help);
+	const int status = read_options(&all, argc, argv, args, wants_help);
 
-	if (status || wants_help)
+	if (status || *wants_help)
 		return status;
-	if (optind == argc || !args->policy || !args->output)
-		return misused("calibrate", "--policy, -o and a TRACE are needed; see veto calibrate --help");
-	if (optind + 1 < argc)
-		return misused("calibrate", "unexpected argument '%s'", argv[optind + 1]);
-	args->path = argv[optind];
+	if (!args->policy || !args->output)
+		return misused("calibrate", "--policy and -o are needed; see veto calibrate --help");
 	return args->split.text ? EXIT_DONE : split_read("calibrate", "0.3,0.5,0.2", &args->split);
 }
 
@@ -326,15 +326,18 @@ int cmd_calibrate(int argc, char **argv)
 {
 	struct args args = {
 		.select = "majority", .how = {.test = CALIBRATION_WSR, .alpha = 0.1, .delta = 0.1}, .split.seed = 1};
-	char why[VETO_WHY_MAX];
 	struct trace trace;
-	int status = read_args(argc, argv, &args);
+	bool wants_help;
+	int status = read_args(argc, argv, &args, &wants_help);
 
-	if (status || !args.path)
+	if (status || wants_help)
 		return status ? status : close_stdout("calibrate", EXIT_DONE);
-	if (trace_read(args.path, &trace, why))
-		return misused("calibrate", "%s", why);
-	status = run(&args, &trace);
+	status = recorded_read("calibrate", argc, argv, true, &trace);
+	if (status)
+		return status;
+	status = recorded_as("calibrate", args.as, &trace);
+	if (!status)
+		status = run(&args, &trace);
 	trace_free(&trace);
 	return close_stdout("calibrate", status);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 static const char help[] =
-	"Usage: veto evaluate [OPTION]... TRACE\n"
+	"Usage: veto evaluate [OPTION]... RECORDING...\n"
 	"Plays recorded candidates through policies in lockstep, as if they were live, and prints what that costs and saves.\n\n"
 	"      --policy P       a rule that rejects or stops (veto policies), or several joined by ' + '; may be repeated: each is\n"
 	"                       played for itself\n"
@@ -17,6 +17,7 @@ static const char help[] =
 	"      --split F,C,T    shares of the questions that are for fit, calibrate and test, by a hash of the question's text; or\n"
 	"                       a JSON file: {question: \"fit\", \"calibrate\" or \"test\"}\n"
 	"      --part PART      fit, calibrate or test: only those questions (with --split)\n"
+	"      --as top-k:K     with what the K likeliest tokens tell only, as a server lists them\n"
 	"      --seed S         of the split's hash and of the intervals (default 1)\n"
 	"      --report FILE    the same as a page of tables and plots in HTML, beside what a length cap, random rejection and an\n"
 	"                       oracle would do\n"
@@ -24,7 +25,8 @@ static const char help[] =
 	"      --help           this text\n";
 
 struct args {
-	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *path;
+	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *as, *const *path;
+	uint32_t paths;
 	uint32_t policies, selects;
 	struct split split;
 	bool is_json;
@@ -56,6 +58,9 @@ static int read_option(int option, char *text, void *arg)
 		return add_text("--policy", text, args->policy, &args->policies);
 	case 's':
 		return add_text("--select", text, args->select, &args->selects);
+	case 'k':
+		args->as = text;
+		return EXIT_DONE;
 	case 'x':
 		return split_read("evaluate", text, &args->split);
 	case 'a':
@@ -74,13 +79,13 @@ static int read_option(int option, char *text, void *arg)
 	}
 }
 
-/* EXIT_DONE with args->path NULL: help was shown. */
-static int read_args(int argc, char **argv, struct args *args)
+static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
 		{"select", required_argument, NULL, 's'},
 		{"split", required_argument, NULL, 'x'},
+		{"as", required_argument, NULL, 'k'},
 		{"part", required_argument, NULL, 'a'},
 		{"seed", required_argument, NULL, 'd'},
 		{"report", required_argument, NULL, 'r'},
@@ -89,18 +94,14 @@ static int read_args(int argc, char **argv, struct args *args)
 		{0},
 	};
 	static const struct command_options all = {"evaluate", help, ":h", options, read_option};
-	bool wants_help;
-	const int status = read_options(&all, argc, argv, args, &wants_help);
+	const int status = read_options(&all, argc, argv, args, wants_help);
 
-	if (status || wants_help)
+	if (status || *wants_help)
 		return status;
-	if (optind == argc)
-		return misused("evaluate", "a TRACE is needed; see veto evaluate --help");
-	if (optind + 1 < argc)
-		return misused("evaluate", "unexpected argument '%s'", argv[optind + 1]);
 	if (args->part < PARTS && !args->split.text)
 		return misused("evaluate", "--part needs --split");
-	args->path = argv[optind];
+	args->path = (const char *const *)argv + optind;
+	args->paths = (uint32_t)(argc - optind);
 	if (args->selects == 0)
 		args->select[args->selects++] = "majority";
 	return EXIT_DONE;
@@ -183,16 +184,17 @@ static int read_settings(const struct args *args, struct evaluated *v)
 	return status;
 }
 
-/* A report must not take the trace's place. */
+/* A report must not take a recording's place. */
 static int open_report(const struct args *args, struct report *out)
 {
 	struct stat trace, there;
 
 	if (!args->report)
 		return EXIT_DONE;
-	if (stat(args->path, &trace) == 0 && stat(args->report, &there) == 0 && trace.st_dev == there.st_dev &&
-		trace.st_ino == there.st_ino)
-		return misused("evaluate", "--report '%s' is the TRACE", args->report);
+	for (uint32_t i = 0; i < args->paths; i++)
+		if (stat(args->path[i], &trace) == 0 && stat(args->report, &there) == 0 &&
+			trace.st_dev == there.st_dev && trace.st_ino == there.st_ino)
+			return misused("evaluate", "--report '%s' is a RECORDING", args->report);
 	return report_open("evaluate", args->report, out);
 }
 
@@ -211,6 +213,7 @@ static int play_all(const struct args *args, const struct trace *trace)
 	struct evaluated v = {.trace = trace,
 		.wanted = args->part,
 		.path = args->path,
+		.paths = args->paths,
 		.split = args->split.text,
 		.seed = args->split.seed,
 		.count = count,
@@ -247,15 +250,18 @@ static int play_all(const struct args *args, const struct trace *trace)
 int cmd_evaluate(int argc, char **argv)
 {
 	struct args args = {.part = PARTS, .split.seed = 1};
-	char why[VETO_WHY_MAX];
 	struct trace trace;
-	int status = read_args(argc, argv, &args);
+	bool wants_help;
+	int status = read_args(argc, argv, &args, &wants_help);
 
-	if (status || !args.path)
+	if (status || wants_help)
 		return status ? status : close_stdout("evaluate", EXIT_DONE);
-	if (trace_read(args.path, &trace, why))
-		return misused("evaluate", "%s", why);
-	status = play_all(&args, &trace);
+	status = recorded_read("evaluate", argc, argv, true, &trace);
+	if (status)
+		return status;
+	status = recorded_as("evaluate", args.as, &trace);
+	if (!status)
+		status = play_all(&args, &trace);
 	trace_free(&trace);
 	return close_stdout("evaluate", status);
 }

@@ -90,7 +90,8 @@ static void write_recording(struct report *r, const struct evaluated *v)
 		report_term(r, texts[i][0], "%s", texts[i][1] ? texts[i][1] : "not stated");
 	report_term(r, "Candidates", "%u a question, %u at a time, %u tokens at most", t->candidates, t->cohort,
 		t->max_tokens);
-	report_term(r, "File", "%s", v->path);
+	for (uint32_t i = 0; i < v->paths; i++)
+		report_term(r, "File", "%s", v->path[i]);
 	report_term(r, "Part", "%s%s%s", v->wanted < PARTS ? part_names[v->wanted] : "all questions",
 		v->split ? " of the split " : "", v->split ? v->split : "");
 	report_term(r, "Questions",

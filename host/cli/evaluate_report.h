@@ -13,7 +13,8 @@ struct evaluated {
 	const struct trace *trace;
 	const enum part *part; /* [trace->questions]; NULL: no split */
 	enum part wanted; /* PARTS: all */
-	const char *path, *split; /* as given */
+	const char *const *path, *split; /* as given */
+	uint32_t paths;
 	uint64_t seed;
 	uint32_t count, selects; /* setting[count], of policy i / selects with selector i % selects */
 	struct setting *setting;

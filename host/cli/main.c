@@ -16,6 +16,8 @@ static const struct command commands[] = {
 #endif
 	{"evaluate", "play recorded candidates through policies, as if they were live", cmd_evaluate},
 	{"calibrate", "choose a policy's free number with a stated risk, from recorded candidates", cmd_calibrate},
+	{"export", "write recorded candidates as a trace, or for trainers", cmd_export},
+	{"import", "write recorded candidates as a journal", cmd_import},
 	{"replay", "judge a journal again, and compare the verdicts", cmd_replay},
 	{"devices", "list the devices that can score", cmd_devices},
 	{"head", "make what scores hidden states", cmd_head},

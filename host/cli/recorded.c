@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plays recorded candidates: a session, and what a source would do. */
 #include "recorded.h"
-#include "param.h"
+#include "cli.h"
+#include "recording.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ static int write_tokens(struct player *p)
 		if (!p->is_writing[i])
 			continue;
 		event.ends_step = c->ends_step[p->at[i]];
+		event.token = c->token[p->at[i]];
 		trace_score(c, p->at[i]++, &event.score);
 		err = veto_session_push(p->session, &event);
 		p->out->tokens++;
@@ -159,6 +161,23 @@ int recorded_play(const struct trace *trace, const struct trace_question *questi
 	free(p.is_writing);
 	free(p.at);
 	return err;
+}
+
+int recorded_read(const char *command, int argc, char **argv, bool to_play, struct trace *out)
+{
+	char why[VETO_WHY_MAX];
+
+	if (optind == argc)
+		return misused(command, "a RECORDING is needed; see veto %s --help", command);
+	if (recording_read((const char *const *)argv + optind, (uint32_t)(argc - optind), out, why))
+		return misused(command, "%s", why);
+	if (to_play && trace_check_whole(out, why)) {
+		trace_free(out);
+		return misused(command, "%s: %s", argv[optind], why);
+	}
+	if (out->unfinished)
+		say(command, "%u questions are left out: the recording ended in them", out->unfinished);
+	return EXIT_DONE;
 }
 
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)

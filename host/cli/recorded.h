@@ -5,6 +5,14 @@
 
 #include "trace.h"
 
+/* Read the recordings that are named from argv[optind] on, at least one, and say what is left out; to play them: rules that stop
+ * must not have been in force.  EXIT_DONE, or EXIT_MISUSED having said why. */
+int recorded_read(const char *command, int argc, char **argv, bool to_play, struct trace *out);
+
+/* "top-k:K": keep of the scores what the K likeliest tokens tell, as a server lists them; NULL: leave them.  EXIT_MISUSED or
+ * EXIT_FAILED, having said why. */
+int recorded_as(const char *command, const char *text, struct trace *t);
+
 /* What came of a question. */
 struct played {
 	uint64_t tokens; /* that were written */

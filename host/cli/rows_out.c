@@ -15,7 +15,7 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 	if (!file)
 		return param_fail(-EINVAL, why, "can't write '%s': %s", path, strerror(errno));
 	setvbuf(file, NULL, _IONBF, 0);
-	if (npy_write_header(file, 0, cols, true)) {
+	if (npy_write_header(file, "f4", 0, cols, true)) {
 		param_say(why, "can't write '%s': %s", path, strerror(errno));
 		fclose(file);
 		return -EINVAL;
@@ -28,7 +28,7 @@ int rows_out_open(struct rows_out *out, const char *path, uint32_t cols, char *w
 static int append(struct rows_out *out, const void *row)
 {
 	if (fwrite(row, out->cols * sizeof(float), 1, out->file) != 1 || fseek(out->file, 0, SEEK_SET) ||
-		npy_write_header(out->file, out->rows + 1, out->cols, true) || fseek(out->file, 0, SEEK_END))
+		npy_write_header(out->file, "f4", out->rows + 1, out->cols, true) || fseek(out->file, 0, SEEK_END))
 		return -errno;
 	out->rows++;
 	return 0;
@@ -53,7 +53,7 @@ int rows_out_close(struct rows_out *out, char *why)
 	if (out->err && ftruncate(fileno(out->file), whole))
 		err = param_fail(-EIO, why, "can't write '%s', and half a row stands at its end: %s", out->path,
 			strerror(errno));
-	if (!err && (fseek(out->file, 0, SEEK_SET) || npy_write_header(out->file, out->rows, out->cols, false)))
+	if (!err && (fseek(out->file, 0, SEEK_SET) || npy_write_header(out->file, "f4", out->rows, out->cols, false)))
 		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));
 	if (fclose(out->file) && !err)
 		err = param_fail(-EIO, why, "can't write '%s': %s", out->path, strerror(errno));

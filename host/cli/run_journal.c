@@ -65,7 +65,8 @@ int run_journal_open(struct run_journal *j, const struct run_args *args, const s
 	FILE *out = args->journal_path ? open_memstream(&header, &bytes) : NULL;
 	int err = -ENOMEM;
 
-	*j = (struct run_journal){.has_states = args->records_states, .has_tops = args->records_tops};
+	*j = (struct run_journal){
+		.has_states = args->records_states, .has_tops = args->records_tops, .max_tokens = args->max_tokens};
 	if (!args->journal_path)
 		return 0;
 	j->state_values = backbone->embedding_length;
@@ -92,16 +93,15 @@ static struct journal_text text_of(const char *text)
 void run_journal_prompt(struct run_journal *j, const struct run_args *args, const struct prompt *prompt,
 	const struct run_outcome *outcome)
 {
-	char known[ANSWER_MAX];
-
 	if (!j->journal)
 		return;
 	j->outcome = outcome;
 	memset(j->tokens, 0, args->candidates * sizeof(*j->tokens));
+	j->known = prompt->answer ? j->known_text : NULL;
 	if (prompt->answer)
-		answer_normalise(prompt->answer, known);
-	journal_write_prompt(j->journal, &(struct journal_prompt){text_of(prompt->id), text_of(prompt->text),
-						 text_of(prompt->answer ? known : NULL)});
+		answer_normalise(prompt->answer, j->known_text);
+	journal_write_prompt(
+		j->journal, &(struct journal_prompt){text_of(prompt->id), text_of(prompt->text), text_of(j->known)});
 }
 
 /* The likeliest tokens' log-probabilities, from the logits that they have. */
@@ -143,20 +143,34 @@ void run_journal_seen(void *arg, const struct veto_seen *seen)
 		add_token(j, seen, &event);
 	else if (seen->event->kind == VETO_CLOSE && seen->event->answer)
 		event.answer = text_of(c->answer);
+	else if (seen->event->kind == VETO_CLOSE)
+		event.is_cut_off = j->tokens[seen->event->candidate] == j->max_tokens;
 	journal_write_event(j->journal, &event);
+}
+
+/* Whether the candidate's answer is right: not known of one that was stopped. */
+static enum journal_label label_of(const struct run_journal *j, const struct run_candidate *c)
+{
+	if (!j->known || c->state != VETO_FINISHED)
+		return JOURNAL_UNKNOWN;
+	return c->has_answer && strcmp(c->answer, j->known) == 0 ? JOURNAL_RIGHT : JOURNAL_WRONG;
 }
 
 void run_journal_choice(struct run_journal *j)
 {
 	const struct run_outcome *o = j->outcome;
-	struct journal_text *text = j->journal ? calloc(o->candidates, sizeof(*text)) : NULL;
+	struct journal_choice choice = {.has_choice = o->has_choice, .candidate = o->choice.candidate};
 
-	for (uint32_t i = 0; text && i < o->candidates; i++)
-		text[i] = text_of(o->candidate[i].text);
-	if (j->journal)
-		journal_write_choice(j->journal,
-			&(struct journal_choice){o->has_choice, o->choice.candidate, text ? o->candidates : 0, text});
-	free(text);
+	choice.text = calloc(o->candidates, sizeof(*choice.text));
+	choice.label = calloc(o->candidates, sizeof(*choice.label));
+	choice.texts = choice.text && choice.label ? o->candidates : 0;
+	for (uint32_t i = 0; i < choice.texts; i++) {
+		choice.text[i] = text_of(o->candidate[i].text);
+		choice.label[i] = (unsigned char)label_of(j, &o->candidate[i]);
+	}
+	journal_write_choice(j->journal, &choice);
+	free(choice.text);
+	free(choice.label);
 	j->outcome = NULL;
 }
 

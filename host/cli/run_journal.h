@@ -10,10 +10,12 @@
 struct run_journal {
 	struct journal *journal; /* NULL: none is kept */
 	bool has_states, has_tops; /* recorded */
-	uint32_t state_values;
+	uint32_t state_values, max_tokens;
 	uint32_t *tokens; /* [candidates] of the prompt */
 	uint16_t *state; /* [state_values] */
 	const struct run_outcome *outcome; /* of the prompt being written */
+	const char *known; /* its answer; NULL: not known */
+	char known_text[ANSWER_MAX];
 };
 
 /* Start the journal that the options ask for.  Errors as journal_create(). */

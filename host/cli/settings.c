@@ -22,14 +22,15 @@ static char *fill_in(const char *policy, const char *value)
 	return asprintf(&text, "%.*s=%s%s", (int)(at - policy), policy, value, at + strlen(FREE)) < 0 ? NULL : text;
 }
 
-/* A token's score as rules read it; infinite: it has none. */
+/* The upper end of a token's score as rules read it, which must fall below a threshold; infinite: it has none. */
 static double score_of(const struct trace_candidate *c, uint32_t field, uint32_t token)
 {
 	const struct veto_interval *v = &c->field[field][token];
+	const int64_t end = veto_fields[field].sign < 0 ? -v->low : v->high;
 
-	if (v->low == TRACE_UNKNOWN)
+	if (v->low == TRACE_UNKNOWN || end == INT64_MAX)
 		return INFINITY;
-	return (double)(veto_fields[field].sign < 0 ? -v->high : v->low) / (field == VETO_REWARD ? 0x1p31 : 0x1p20);
+	return (double)end / (strcmp(veto_fields[field].unit, "q31") == 0 ? 0x1p31 : 0x1p20);
 }
 
 /* The mean of tokens from..to - 1; infinite: one has no score. */

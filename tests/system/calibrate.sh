@@ -78,6 +78,6 @@ refuse 2 "what can be free is threshold of floor, and keep" calibrate --policy "
 refuse 2 "score=self_certainty: the recording has no such score" calibrate --policy "floor:threshold=?"
 refuse 2 "--alpha 1: it lies between 0 and 1" calibrate --policy "floor:threshold=?" --alpha 1
 refuse 2 "--risk 'all': unknown" calibrate --policy "floor:threshold=?" --risk all
-refuse 2 "--policy, -o and a TRACE are needed" "$VETO" calibrate "$trace"
+refuse 2 "--policy and -o are needed" "$VETO" calibrate "$trace"
 refuse 1 "can't write '/nowhere/p.json'" "$VETO" calibrate --policy "floor:score=token_logp,window=8,threshold=?" -o /nowhere/p.json "$trace"
 finish

@@ -77,7 +77,7 @@ echo '{"chain-0-4": "train"}' >"$work/split.json"
 refuse 2 "'train' is not fit, calibrate or test" evaluate --split "$work/split.json"
 
 # What can't be played, or is no trace.
-refuse 2 "a TRACE is needed" "$VETO" evaluate
+refuse 2 "a RECORDING is needed" "$VETO" evaluate
 refuse 2 "can't open '/nowhere.jsonl'" "$VETO" evaluate /nowhere.jsonl
 refuse 2 "partial-reward: beams fork, and recorded candidates can't" evaluate --policy partial-reward
 refuse 2 "score=reward: the recording has no such score of every candidate" evaluate --policy gate:score=reward
@@ -113,7 +113,7 @@ spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
 PY
 spoilt() { refuse 2 "$work/$1.jsonl$2" "$VETO" evaluate "$work/$1.jsonl"; }
 spoilt header ":1: \"trace\" is missing"
-spoilt policy ":1: it was recorded with the policy 'gate:keep=0.5'"
+spoilt policy ": it was recorded with the policy 'gate:keep=0.5'"
 spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"
 spoilt empty ": there is no candidate in it"
 spoilt nothing ": there is no candidate in it"
@@ -122,12 +122,12 @@ spoilt missing ": 'chain-0-4' lacks candidate 0 of 8"
 spoilt twice ":3: candidate 0 of 'chain-0-4' stands there twice"
 spoilt short ":2: there are 76 tokens, and \"max_tokens\" is 60"
 spoilt lengths ":2: \"logp\" has 75 values, and \"tokens\" has 76"
-spoilt value ":2: \"entropy\" [0] is no number of nats"
-spoilt far ":2: \"margin\" [0] is no number of nats"
-spoilt interval ":2: \"entropy\" [0] is no number of nats, null, or pair of such numbers that rise"
+spoilt value ":2: \"entropy\" [0] is no number"
+spoilt far ":2: \"margin\" [0] is no number"
+spoilt interval ":2: \"entropy\" [0] is no number, null, or pair of numbers that rise"
 spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
 spoilt finished ":2: \"finished\" is missing, or neither true nor false"
-spoilt steps ":2: \"steps\" is no list of [position below 76, true or false]"
+spoilt steps ":2: \"steps\" is no list of [position below 76, true, false or null]"
 expect '"right":43,' "$VETO" evaluate --json "$work/cut.jsonl" # only what has finished is right
 expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
 expect '"questions":8,"unlabelled":0,' "$VETO" evaluate --json --policy floor:score=entropy,threshold=-1 "$work/unknown.jsonl"
