@@ -380,6 +380,11 @@ int backbone_parse(const void *file, uint64_t bytes, const char *name, struct ba
 	return err;
 }
 
+void backbone_name(const struct backbone *b, char name[BACKBONE_NAME])
+{
+	snprintf(name, BACKBONE_NAME, "%s %s", b->fingerprint, b->quantisation);
+}
+
 int backbone_read(const char *path, struct backbone *out, char *why)
 {
 	struct map map;

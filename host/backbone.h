@@ -15,6 +15,10 @@ struct backbone {
 	uint32_t embedding_length, blocks, tokens;
 };
 
+/* Fingerprint and quantisation, which say whose scores are the same. */
+#define BACKBONE_NAME (SHA256_HEX + 16)
+void backbone_name(const struct backbone *b, char name[BACKBONE_NAME]);
+
 /* Read a model's identity: the SHA-256 of, as little-endian u64, and texts behind their lengths: the architecture, embedding
  * length, number of blocks, number of tokens, the bytes of tokenizer.ggml.tokens as they stand in the file (each token a
  * text), and for each *_norm.weight, in the order of the names' bytes, its name and its weights as fp32.  name is for

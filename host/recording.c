@@ -26,7 +26,7 @@ static int compare(const struct trace *a, const struct trace *b, const char *a_p
 		const char *what, *a, *b;
 	} texts[] = {{"model", a->model, b->model}, {"fingerprint", a->fingerprint, b->fingerprint},
 		{"sampler", a->sampler, b->sampler}, {"template", a->template, b->template},
-		{"source", a->source, b->source}, {"policy", a->policy, b->policy}};
+		{"source", a->source, b->source}, {"head", a->head, b->head}, {"policy", a->policy, b->policy}};
 	const struct {
 		const char *what;
 		uint32_t a, b;

@@ -51,6 +51,7 @@ void recording_print_header(const struct trace *t, const char *kind, bool has_qu
 	fprintf(out, ",\"candidates\":%u,\"cohort\":%u,\"max_tokens\":%u", t->candidates, t->cohort, t->max_tokens);
 	print_text("template", t->template, out);
 	print_text("source", t->source, out);
+	print_text("head", t->head, out);
 	print_text("policy", t->policy ? t->policy : "none", out);
 	print_text("select", t->select, out);
 	if (has_questions)
@@ -265,10 +266,10 @@ static void write_end(struct writing *w, uint32_t i)
 {
 	const struct trace_candidate *c = &w->question->candidate[i];
 
-	journal_write_event(w->journal,
-		&(struct journal_event){.event = {.kind = VETO_CLOSE, .candidate = i, .answer = c->answer},
-			.answer = text_of(c->answer_text),
-			.is_cut_off = !c->is_finished});
+	journal_write_event(
+		w->journal, &(struct journal_event){.event = {.kind = VETO_CLOSE, .candidate = i, .answer = c->answer},
+				    .answer = text_of(c->answer_text),
+				    .is_cut_off = !c->is_finished});
 	w->is_open[i] = false;
 	w->open--;
 }

@@ -71,7 +71,7 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		const char *key;
 		char **text;
 	} texts[] = {{"model", &t->model}, {"fingerprint", &t->fingerprint}, {"sampler", &t->sampler},
-		{"template", &t->template}, {"source", &t->source}, {"policy", &t->policy}, {"select", &t->select}};
+		{"template", &t->template}, {"source", &t->source}, {"head", &t->head}, {"policy", &t->policy}, {"select", &t->select}};
 	uint32_t version;
 	int err = read_count(line, kind, 1, 1, &version, why);
 
@@ -432,6 +432,7 @@ void trace_free(struct trace *t)
 	free(t->sampler);
 	free(t->template);
 	free(t->source);
+	free(t->head);
 	free(t->policy);
 	free(t->select);
 	*t = (struct trace){0};

@@ -42,6 +42,7 @@ struct trace {
 	char *sampler; /* a JSON object */
 	char *template; /* what prompts were put into */
 	char *source; /* of the scores: "exact", or "top-k:20" */
+	char *head; /* checksum of the head that the rewards are of */
 	char *policy, *select; /* rules: "none", or joined by VETO_RULES_JOINED; and the selecting one */
 	uint32_t candidates, cohort, max_tokens; /* of each question */
 	uint32_t vocab; /* tokens of the model; 0: not stated */

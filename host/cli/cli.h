@@ -44,8 +44,20 @@ bool is_policy(const char *text);
  * the other role. */
 int read_rule(const char *command, const char *option, const char *text, bool selects, struct veto_rule *out);
 /* How rules are used.  What a policy file was calibrated for must be the same: EXIT_MISUSED, having said what is not. */
+enum usage_text {
+	USAGE_MODEL,
+	USAGE_FINGERPRINT,
+	USAGE_SAMPLER,
+	USAGE_TEMPLATE,
+	USAGE_SOURCE,
+	USAGE_HEAD,
+	USAGE_TEXTS
+};
+extern const char *const usage_names[USAGE_TEXTS];
 struct usage {
 	uint32_t candidates, cohort, max_tokens;
+	const char *text
+		[USAGE_TEXTS]; /* NULL: not known, and so not compared; the model counts where fingerprints are not known */
 };
 int check_calibrated(const char *command, const char *text, const struct usage *usage);
 /* Close stdout; EXIT_FAILED, having said so, if something could not be written. */

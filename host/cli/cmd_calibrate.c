@@ -225,6 +225,25 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 
 /* --- The policy file --- */
 
+static bool reads_reward(const struct veto_rule *rule)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		if (rule->policy->param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == VETO_REWARD)
+			return true;
+	return false;
+}
+
+/* What it was calibrated for; what the recording does not state is left out. */
+static void write_usage(struct usage usage, bool has_head, FILE *out)
+{
+	for (int i = 0; i < USAGE_TEXTS; i++) {
+		if (!usage.text[i] || (i == USAGE_HEAD && !has_head))
+			continue;
+		fprintf(out, ",\n\t\"calibrated_%s\": ", usage_names[i]);
+		json_write_string(out, usage.text[i]);
+	}
+}
+
 /* The rule's parameters as JSON members, and what it was calibrated for. */
 static int write_policy(
 	const struct args *args, const struct trace *trace, const struct settings *list, const struct found *found)
@@ -255,8 +274,10 @@ static int write_policy(
 		found->units, args->split.seed);
 	json_write_string(out, args->select);
 	fprintf(out,
-		",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": %u,\n\t\"calibrated_max_tokens\": %u\n}\n",
+		",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": %u,\n\t\"calibrated_max_tokens\": %u",
 		trace->candidates, trace->cohort, trace->max_tokens);
+	write_usage(recorded_usage(trace), reads_reward(&list->setting[found->chosen].rule[0]), out);
+	fprintf(out, "\n}\n");
 	return fclose(out) ? failed("calibrate", "can't write '%s': %m", args->output) : EXIT_DONE;
 }
 

@@ -387,6 +387,31 @@ static void warn_quantisation(const struct run *run, const struct veto_head *hea
 		say("run", "warning: the head does not say which model's states it reads");
 }
 
+static bool has_policy_file(const struct run_args *args)
+{
+	for (uint32_t i = 0; i + 1 < args->rules; i++)
+		if (!is_policy(args->policy_text[i]))
+			return true;
+	return false;
+}
+
+/* That policy files were calibrated for such a run. */
+static int check_policy_files(const struct run *run)
+{
+	const struct run_args *args = run->args;
+	char sampler[RUN_SAMPLER_MAX], fingerprint[BACKBONE_NAME];
+	const struct usage usage = {args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens,
+		{run_model_name(args), fingerprint, sampler, RUN_TEMPLATE(engine_knows_template(run->engine)),
+			RUN_SOURCE, NULL}};
+
+	backbone_name(&run->backbone, fingerprint);
+	run_print_sampler(args, sampler);
+	for (uint32_t i = 0; i + 1 < args->rules; i++)
+		if (check_calibrated("run", args->policy_text[i], &usage))
+			return EXIT_MISUSED;
+	return EXIT_DONE;
+}
+
 /* Heads, and whose states they would get. */
 static int open_heads(struct run *run, char *why)
 {
@@ -397,7 +422,7 @@ static int open_heads(struct run *run, char *why)
 		err = veto_head_open(args->head_path, &run->head, why);
 	if (!err && args->table_path)
 		err = veto_head_open(args->table_path, &run->table, why);
-	if (!err && (run->head || run->table || args->journal_path))
+	if (!err && (run->head || run->table || args->journal_path || has_policy_file(args)))
 		err = backbone_read(args->model, &run->backbone, why);
 	for (int i = 0; i < 2 && !err; i++) {
 		const struct veto_head *head = i ? run->table : run->head;
@@ -456,6 +481,8 @@ static int open_run(struct run *run, char *why)
 		say("run", "warning: llama.cpp does not know the model's chat template: prompts are given as they are");
 	if (!err)
 		err = read_prompts(run, why);
+	if (!err && has_policy_file(args) && check_policy_files(run))
+		err = -ECANCELED;
 	if (!err && args->rows_path)
 		err = rows_out_open(&run->rows, args->rows_path, engine_vocab(run->engine), why);
 	if (!err)
@@ -493,7 +520,9 @@ int cmd_run(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	err = open_run(&run, why);
-	if (err) {
+	if (err == -ECANCELED) {
+		status = EXIT_MISUSED; /* which was said */
+	} else if (err) {
 		status = err == -EINVAL ? misused("run", "%s", why) : failed("run", "%s", why);
 	} else {
 		run.view = run_view_open();

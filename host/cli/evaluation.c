@@ -40,7 +40,7 @@ int setting_read(
 	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out)
 {
 	char why[VETO_WHY_MAX];
-	const struct usage usage = {trace->candidates, trace->cohort, trace->max_tokens};
+	const struct usage usage = recorded_usage(trace);
 	int status = read_setting(command, policy, select, &usage, out);
 
 	if (!status && recorded_check(trace, out->rule, out->rules, why))

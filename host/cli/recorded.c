@@ -180,6 +180,12 @@ int recorded_read(const char *command, int argc, char **argv, bool to_play, stru
 	return EXIT_DONE;
 }
 
+struct usage recorded_usage(const struct trace *t)
+{
+	return (struct usage){t->candidates, t->cohort, t->max_tokens,
+		{t->model, t->fingerprint, t->sampler, t->template, t->source ? t->source : "exact", t->head}};
+}
+
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
 	struct veto_session *session;

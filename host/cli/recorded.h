@@ -3,6 +3,7 @@
 #ifndef VETO_RECORDED_H
 #define VETO_RECORDED_H
 
+#include "cli.h"
 #include "trace.h"
 
 /* Read the recordings that are named from argv[optind] on, at least one, and say what is left out; to play them: rules that stop
@@ -12,6 +13,9 @@ int recorded_read(const char *command, int argc, char **argv, bool to_play, stru
 /* "top-k:K": keep of the scores what the K likeliest tokens tell, as a server lists them; NULL: leave them.  EXIT_MISUSED or
  * EXIT_FAILED, having said why. */
 int recorded_as(const char *command, const char *text, struct trace *t);
+
+/* How the candidates were generated, as policy files state it; head: checksum of the rewards' head, or NULL. */
+struct usage recorded_usage(const struct trace *t);
 
 /* What came of a question. */
 struct played {

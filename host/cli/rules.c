@@ -4,6 +4,7 @@
 #include "json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,32 +66,122 @@ int read_rule(const char *command, const char *option, const char *text, bool se
 	return 0;
 }
 
+/* A sampler's settings, those that are not given as they are then. */
+struct sampler {
+	double temperature, top_p, min_p;
+	char others[256];
+};
+
+static int take_setting(void *arg, const char *key, const char *value, char *why)
+{
+	struct sampler *s = arg;
+	const size_t used = strlen(s->others);
+
+	(void)why;
+	if (strcmp(key, "temperature") == 0)
+		s->temperature = strtod(value, NULL);
+	else if (strcmp(key, "top_p") == 0)
+		s->top_p = strtod(value, NULL);
+	else if (strcmp(key, "min_p") == 0)
+		s->min_p = strtod(value, NULL);
+	else
+		snprintf(s->others + used, sizeof(s->others) - used, "%s=%s;", key, value);
+	return 0;
+}
+
+static bool read_sampler(const char *json, struct sampler *out)
+{
+	const struct json_source source = {.text = json, .bytes = strlen(json), .file = "sampler", .first_line = 1};
+
+	*out = (struct sampler){.temperature = 1, .top_p = 1};
+	return json_object(&source, take_setting, out, NULL) == 0;
+}
+
+/* As texts, or as what the objects say. */
+static bool is_same_sampler(const char *a, const char *b)
+{
+	struct sampler x, y;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return read_sampler(a, &x) && read_sampler(b, &y) && fabs(x.temperature - y.temperature) < 1e-9 &&
+	       fabs(x.top_p - y.top_p) < 1e-9 && fabs(x.min_p - y.min_p) < 1e-9 && strcmp(x.others, y.others) == 0;
+}
+
+/* What a policy file says of its calibration, against how it is used. */
+struct checking {
+	const struct usage *usage;
+	bool is_calibrated;
+	bool has_text[USAGE_TEXTS];
+	char *model; /* compared only where there is no fingerprint */
+};
+
+const char *const usage_names[USAGE_TEXTS] = {"model", "fingerprint", "sampler", "template", "source", "head"};
+
+static int check_text(struct checking *c, enum usage_text which, const char *value, char *why)
+{
+	const char *used = c->usage->text[which];
+
+	c->has_text[which] = true;
+	if (which == USAGE_MODEL) {
+		free(c->model);
+		c->model = strdup(value);
+		return c->model ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	}
+	if (!used || (which == USAGE_SAMPLER ? is_same_sampler(used, value) : strcmp(used, value) == 0))
+		return 0;
+	return param_fail(-EINVAL, why, "it was calibrated for the %s %.150s, and this is %.150s", usage_names[which],
+		value, *used ? used : "none");
+}
+
 static int check_member(void *arg, const char *key, const char *value, char *why)
 {
-	const struct usage *usage = arg;
+	struct checking *c = arg;
 	const struct {
 		const char *key, *what;
 		uint32_t value;
-	} members[] = {{"calibrated_candidates", "candidates", usage->candidates},
-		{"calibrated_cohort", "candidates a cohort", usage->cohort},
-		{"calibrated_max_tokens", "tokens at most", usage->max_tokens}};
+	} members[] = {{"calibrated_candidates", "candidates", c->usage->candidates},
+		{"calibrated_cohort", "candidates a cohort", c->usage->cohort},
+		{"calibrated_max_tokens", "tokens at most", c->usage->max_tokens}};
 
+	c->is_calibrated |= strcmp(key, "calibrated_alpha") == 0;
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		if (strcmp(key, members[i].key) == 0 && strtoull(value, NULL, 10) != members[i].value)
 			return param_fail(-EINVAL, why, "it was calibrated for %s %s, and there are %u", value,
 				members[i].what, members[i].value);
+	for (int i = 0; i < USAGE_TEXTS; i++)
+		if (strncmp(key, "calibrated_", 11) == 0 && strcmp(key + 11, usage_names[i]) == 0)
+			return check_text(c, (enum usage_text)i, value, why);
 	return 0;
+}
+
+/* What is left once all members are read: the model by its name, and what can't be compared. */
+static int check_rest(const char *command, const char *text, const struct checking *c)
+{
+	const char *used = c->usage->text[USAGE_MODEL];
+	const bool is_known = c->has_text[USAGE_FINGERPRINT] && c->usage->text[USAGE_FINGERPRINT];
+
+	if (c->is_calibrated && !is_known && c->model && used && strcmp(c->model, used) != 0)
+		return misused(command, "--policy %s: it was calibrated for the model %s, and this is %s", text,
+			c->model, used);
+	for (int i = USAGE_SAMPLER; i < USAGE_HEAD && c->is_calibrated; i++)
+		if (!c->has_text[i] && c->usage->text[i])
+			say(command, "warning: %s does not say for which %s it was calibrated", text, usage_names[i]);
+	return EXIT_DONE;
 }
 
 int check_calibrated(const char *command, const char *text, const struct usage *usage)
 {
 	struct json_source source = {.file = text, .first_line = 1, .has_lists = true};
+	struct checking checking = {.usage = usage};
 	char *json, why[VETO_WHY_MAX];
-	int err = read_file(text, &json, &source.bytes, why);
+	int status, err = read_file(text, &json, &source.bytes, why);
 
 	source.text = json;
 	if (!err && json)
-		err = json_object(&source, check_member, (void *)usage, why);
+		err = json_object(&source, check_member, &checking, why);
+	status = err ? misused(command, "--policy %s", why) : check_rest(command, text, &checking);
+	free(checking.model);
 	free(json);
-	return err ? misused(command, "--policy %s", why) : EXIT_DONE;
+	return status;
 }

@@ -28,10 +28,12 @@ struct run_args {
 /* EXIT_DONE, or EXIT_MISUSED having said why. */
 int run_args_read(int argc, char **argv, struct run_args *args);
 
-/* How a run's candidates are made, as recordings state it. */
+/* How a run's candidates are made, as recordings and policy files state it. */
 #define RUN_TEMPLATE(has_template) ((has_template) ? "of the model" : "none")
 #define RUN_SOURCE "exact"
-void run_print_sampler(FILE *out, const struct run_args *args); /* ,"sampler":{...} */
+#define RUN_SAMPLER_MAX 128
+void run_print_sampler(const struct run_args *args, char text[RUN_SAMPLER_MAX]); /* as JSON */
+const char *run_model_name(const struct run_args *args);
 
 /* What came of one candidate. */
 struct run_candidate {

@@ -223,10 +223,17 @@ static int read_record(char *text, struct run_args *args)
 	return 0;
 }
 
-void run_print_sampler(FILE *out, const struct run_args *args)
+void run_print_sampler(const struct run_args *args, char text[RUN_SAMPLER_MAX])
 {
-	fprintf(out, ",\"sampler\":{\"temperature\":%g,\"top_p\":%g,\"min_p\":%g}", args->temperature, args->top_p,
-		args->min_p);
+	snprintf(text, RUN_SAMPLER_MAX, "{\"temperature\":%g,\"top_p\":%g,\"min_p\":%g}", args->temperature,
+		args->top_p, args->min_p);
+}
+
+const char *run_model_name(const struct run_args *args)
+{
+	const char *slash = strrchr(args->model, '/');
+
+	return slash ? slash + 1 : args->model;
 }
 
 static int read_option(int option, char *text, void *arg)
@@ -282,8 +289,6 @@ static int read_option(int option, char *text, void *arg)
 
 static int check(const struct run_args *args)
 {
-	const struct usage usage = {args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens};
-
 	if (!args->model)
 		return misused("run", "-m MODEL.gguf is needed; see veto run --help");
 	if (!args->prompt == !args->prompts_path)
@@ -294,9 +299,6 @@ static int check(const struct run_args *args)
 		return misused("run", "--record says what stands in a journal: it needs --journal FILE");
 	if (args->cohort > args->candidates)
 		return misused("run", "--cohort %u is above the %u candidates of -n", args->cohort, args->candidates);
-	for (uint32_t i = 0; i + 1 < args->rules; i++)
-		if (check_calibrated("run", args->policy_text[i], &usage))
-			return EXIT_MISUSED;
 	return EXIT_DONE;
 }
 

@@ -33,17 +33,17 @@ static void print_rules(FILE *out, const struct run_args *args)
 
 static void print_header(FILE *out, const struct run_args *args, const struct backbone *backbone, bool has_template)
 {
-	const char *slash = strrchr(args->model, '/');
-	char fingerprint[sizeof(backbone->fingerprint) + sizeof(backbone->quantisation) + 1];
+	char sampler[RUN_SAMPLER_MAX], fingerprint[BACKBONE_NAME];
 
-	snprintf(fingerprint, sizeof(fingerprint), "%s %s", backbone->fingerprint, backbone->quantisation);
+	backbone_name(backbone, fingerprint);
+	run_print_sampler(args, sampler);
 	fprintf(out, "{\"journal\":1,\"arithmetic\":\"FX1 1, HX1 1\"");
 	print_member(out, "veto", veto_version());
-	print_member(out, "model", slash ? slash + 1 : args->model);
+	print_member(out, "model", run_model_name(args));
 	print_member(out, "fingerprint", fingerprint);
 	fprintf(out, ",\"vocab\":%u,\"candidates\":%u,\"cohort\":%u,\"max_tokens\":%u", backbone->tokens,
 		args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens);
-	run_print_sampler(out, args);
+	fprintf(out, ",\"sampler\":%s", sampler);
 	print_member(out, "template", RUN_TEMPLATE(has_template));
 	print_member(out, "source", RUN_SOURCE);
 	print_rules(out, args);

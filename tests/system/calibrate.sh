@@ -71,6 +71,33 @@ refuse 2 "it was calibrated for 4 candidates, and there are 8" "$VETO" evaluate 
 sed 's/"calibrated_max_tokens": 20/"calibrated_max_tokens": 21/' "$work/first.json" >"$work/other.json"
 refuse 2 "it was calibrated for 21 tokens at most, and there are 20" "$VETO" evaluate --policy "$work/other.json" "$trace"
 
+# The policy file says what it was calibrated for, and is held to it; samplers are compared by what they say.
+python3 - "$trace" "$work" <<'PY'
+import json, sys
+lines = open(sys.argv[1]).read().split("\n")
+head = json.loads(lines[0]) | {"model": "M", "sampler": {"temperature": 0.7, "min_p": 0.05}, "template": "T", "source": "exact"}
+for name, change in {"stated": {}, "alike": {"sampler": {"min_p": 5e-2, "top_p": 1.0, "temperature": 0.70}}, "model": {"model": "N"},
+        "sampler": {"sampler": {"temperature": 0.8, "min_p": 0.05}}, "typical": {"sampler": {"temperature": 0.7, "min_p": 0.05, "typical": 0.9}},
+        "template": {"template": "U"}, "source": {"source": "top-k:5"}, "renamed": {"model": "N", "fingerprint": "1 Q8_0"},
+        "marked": {"fingerprint": "1 Q8_0"}, "other": {"fingerprint": "2 Q8_0"}}.items():
+    open(f"{sys.argv[2]}/{name}.jsonl", "w").write("\n".join([json.dumps(head | change)] + lines[1:]))
+PY
+expect "on the test part" "$VETO" calibrate --policy "floor:score=token_logp,window=8,threshold=?" -o "$work/stated.json" "$work/stated.jsonl"
+for file in stated alike; do
+	expect "saved" "$VETO" evaluate --policy "$work/stated.json" "$work/$file.jsonl"
+	[ ! -s "$work/stderr" ] || complain "$file: $(cat "$work/stderr")"
+done
+refuse 2 "it was calibrated for the model M, and this is N" "$VETO" evaluate --policy "$work/stated.json" "$work/model.jsonl"
+refuse 2 'it was calibrated for the sampler {"temperature":0.7,"min_p":0.05}, and this is {"temperature":0.8' "$VETO" evaluate --policy "$work/stated.json" "$work/sampler.jsonl"
+refuse 2 "it was calibrated for the sampler" "$VETO" evaluate --policy "$work/stated.json" "$work/typical.jsonl"
+refuse 2 "it was calibrated for the template T, and this is U" "$VETO" evaluate --policy "$work/stated.json" "$work/template.jsonl"
+refuse 2 "it was calibrated for the source exact, and this is top-k:5" "$VETO" evaluate --policy "$work/stated.json" "$work/source.jsonl"
+expect "on the test part" "$VETO" calibrate --policy "floor:score=token_logp,window=8,threshold=?" -o "$work/marked.json" "$work/marked.jsonl"
+expect "saved" "$VETO" evaluate --policy "$work/marked.json" "$work/renamed.jsonl"
+refuse 2 "it was calibrated for the fingerprint 1 Q8_0, and this is 2 Q8_0" "$VETO" evaluate --policy "$work/marked.json" "$work/other.jsonl"
+expect "saved" "$VETO" evaluate --policy "$work/first.json" "$work/stated.jsonl"
+grep -q "does not say for which sampler it was calibrated" "$work/stderr" || complain "no word of what can't be compared: $(cat "$work/stderr")"
+
 for bad in floor:threshold=1 "floor:threshold=? + consensus" "floor:threshold=?,window=?"; do
 	refuse 2 "expected one rule with one free number" calibrate --policy "$bad"
 done

@@ -81,6 +81,20 @@ for seed in 1 2 3 4 5 6; do
 	[ "$(field 0 'd["think_tokens"]' <"$work/a")" = 0 ] || break
 done
 equal "$(field 0 'd["think_tokens"] > 0 and d["think_tokens"] <= 5 * d["questions"]' <"$work/a")" True "thoughts"
+# A policy that was calibrated for another run is refused before anything is written.
+cat >"$work/calibrated.json" <<'JSON'
+{"policy": "gate", "rungs": 3, "calibrated_alpha": 0.1, "calibrated_candidates": 4, "calibrated_cohort": 4, "calibrated_max_tokens": 12,
+	"calibrated_sampler": "{\"temperature\":0.7,\"min_p\":0.05}", "calibrated_template": "of the model", "calibrated_source": "exact",
+	"calibrated_model": "another"}
+JSON
+ruled() { "$VETO" run -m "$model" -p "$question" -n 4 --max-tokens 12 --policy "$work/calibrated.json" --journal "$work/unwritten" "$@"; }
+refuse 2 "it was calibrated for the model another, and this is ${model##*/}" ruled
+[ ! -e "$work/unwritten" ] || complain "a journal was written"
+sed -i "s/another/${model##*/}/" "$work/calibrated.json"
+expect "3 rejected" ruled
+refuse 2 "it was calibrated for the sampler" ruled --temperature 0.8
+refuse 2 "it was calibrated for 12 tokens at most, and there are 13" ruled --max-tokens 13
+refuse 2 "it was calibrated for 4 candidates, and there are 5" ruled -n 5
 # In shadow nothing is stopped.
 run -p "$question" -n 4 --max-tokens 8 --policy gate:rungs=2,shadow=1 --json >"$work/a"
 equal "$(field 0 'len(d["shadow"]), d["shadow"][0]["policy"], [c["state"] for c in d["candidates"] if c["state"] == "rejected"]' <"$work/a")" \
