@@ -32,7 +32,7 @@ say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
 
 # The packages of each job; one that is installed is skipped.
-packages_build="ca-certificates cmake ninja-build gcc g++ libc6-dev pkg-config libcjson-dev libssl-dev"
+packages_build="ca-certificates cmake ninja-build gcc g++ libc6-dev pkg-config libcjson-dev liblbfgs-dev libssl-dev"
 packages_fetch="python3 python3-venv"
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || packages_build+=" libxrt-dev uuid-dev unzip verilator"
 packages_for() {

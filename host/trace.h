@@ -16,7 +16,7 @@ struct trace_candidate {
 	uint32_t tokens;
 	struct veto_interval *field[VETO_FIELDS]; /* [tokens] as scores have them; NULL: was not recorded */
 	bool *ends_step; /* [tokens] */
-	bool has_steps; /* its steps have labels */
+	bool has_steps; /* "steps" was recorded, and all have labels */
 	int8_t *so_far; /* [tokens] where a step ends: 1, all was right up to there, or 0; -1: not said */
 	uint32_t *token; /* [tokens] their ids */
 	char *text, *answer_text; /* NULL: not recorded */
@@ -50,6 +50,7 @@ struct trace {
 	uint32_t state_cols; /* values of a hidden state; 0: nobody has one */
 	uint32_t tops; /* of the likeliest tokens, at most VETO_TOP_MAX; 0: nobody has them */
 	struct trace_file *file; /* where both are */
+	bool has_gaps; /* rewards were given where states are, and nowhere else */
 	uint32_t unfinished; /* questions that were left out, because the recording of a journal ended in them */
 	struct trace_question *question; /* [questions] in the order of their first candidates */
 	uint32_t questions;
@@ -70,10 +71,9 @@ int trace_read_header(const char *json, size_t bytes, const char *kind, struct t
 /* -EINVAL: rules that stop were in force when it was recorded. */
 int trace_check_whole(const struct trace *t, char *why);
 
-/* Read a trace.
+/* Read a trace, and the files that it names.
  *   -ENOENT..  -errno of opening it
  *   -EINVAL    no JSON, a member that is missing or of the wrong kind, lists of different lengths, a candidate twice or
- *              missing, more tokens than max_tokens, or a recording in which a policy stopped something; `why` gives the
  *              line and quotes it
  *   -ENOMEM */
 int trace_read(const char *path, struct trace *out, char *why);

@@ -75,6 +75,10 @@ int cmd_replay(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
+/* Train a head; argv[0] is the verb.  Returns the exit code. */
+int head_train(int argc, char **argv);
+extern const char head_train_help[];
+
 /* Make the table of a model's tokens (needs llama.cpp's ggml); returns the exit code. */
 int head_sch(const char *model, bool is_i16, const char *output);
 

@@ -23,6 +23,7 @@ static const char help[] =
 	"      --alpha A        the risk that is allowed (default 0.1)\n"
 	"      --delta D        the chance that it is higher nevertheless (default 0.1)\n"
 	"      --pvalue V       wsr (default) or hb\n"
+	"      --head FILE      the rewards of this head, for scores that are called reward (veto head train)\n"
 	"      --split F,C,T    shares of the questions for fit, calibrate and test, or a JSON file (default 0.3,0.5,0.2)\n"
 	"      --as top-k:K     with what the K likeliest tokens tell only, as a server lists them\n"
 	"      --seed S         of the split and of the order of questions (default 1)\n"
@@ -31,7 +32,7 @@ static const char help[] =
 	"      --help           this text\n";
 
 struct args {
-	const char *policy, *select, *output, *as;
+	const char *policy, *select, *output, *as, *head_path;
 	enum risk risk;
 	struct calibration how;
 	struct split split;
@@ -85,6 +86,9 @@ static int read_option(int option, char *text, void *arg)
 	case 'k':
 		args->as = text;
 		return EXIT_DONE;
+	case 'g':
+		args->head_path = text;
+		return EXIT_DONE;
 	case 'x':
 		return split_read("calibrate", text, &args->split);
 	case 'e':
@@ -110,6 +114,7 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		{"alpha", required_argument, NULL, 'a'},
 		{"delta", required_argument, NULL, 'd'},
 		{"pvalue", required_argument, NULL, 'v'},
+		{"head", required_argument, NULL, 'g'},
 		{"split", required_argument, NULL, 'x'},
 		{"as", required_argument, NULL, 'k'},
 		{"seed", required_argument, NULL, 'e'},
@@ -357,6 +362,8 @@ int cmd_calibrate(int argc, char **argv)
 	if (status)
 		return status;
 	status = recorded_as("calibrate", args.as, &trace);
+	if (!status)
+		status = recorded_reward("calibrate", args.head_path, &trace);
 	if (!status)
 		status = run(&args, &trace);
 	trace_free(&trace);

@@ -14,6 +14,7 @@ static const char help[] =
 	"      --policy P       a rule that rejects or stops (veto policies), or several joined by ' + '; may be repeated: each is\n"
 	"                       played for itself\n"
 	"      --select S       how the answer is chosen (default majority); may be repeated: each is combined with each policy\n"
+	"      --head FILE      the rewards of this head, for scores that are called reward (veto head train)\n"
 	"      --split F,C,T    shares of the questions that are for fit, calibrate and test, by a hash of the question's text; or\n"
 	"                       a JSON file: {question: \"fit\", \"calibrate\" or \"test\"}\n"
 	"      --part PART      fit, calibrate or test: only those questions (with --split)\n"
@@ -25,7 +26,7 @@ static const char help[] =
 	"      --help           this text\n";
 
 struct args {
-	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *as, *const *path;
+	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *as, *head_path, *const *path;
 	uint32_t paths;
 	uint32_t policies, selects;
 	struct split split;
@@ -61,6 +62,9 @@ static int read_option(int option, char *text, void *arg)
 	case 'k':
 		args->as = text;
 		return EXIT_DONE;
+	case 'e':
+		args->head_path = text;
+		return EXIT_DONE;
 	case 'x':
 		return split_read("evaluate", text, &args->split);
 	case 'a':
@@ -84,6 +88,7 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
 		{"select", required_argument, NULL, 's'},
+		{"head", required_argument, NULL, 'e'},
 		{"split", required_argument, NULL, 'x'},
 		{"as", required_argument, NULL, 'k'},
 		{"part", required_argument, NULL, 'a'},
@@ -260,6 +265,8 @@ int cmd_evaluate(int argc, char **argv)
 	if (status)
 		return status;
 	status = recorded_as("evaluate", args.as, &trace);
+	if (!status)
+		status = recorded_reward("evaluate", args.head_path, &trace);
 	if (!status)
 		status = play_all(&args, &trace);
 	trace_free(&trace);

@@ -16,6 +16,9 @@ static const char help_start[] = "Usage: veto head import --shape NAME [OPTION].
 #ifdef VETO_HAS_RUN
 				 "       veto head sch --model MODEL.gguf [--i16] -o FILE\n"
 #endif
+#ifdef VETO_HAS_TRAIN
+				 "       veto head train [OPTION]... -o FILE TRACE\n"
+#endif
 				 "\nimport: turns a published head into a head file, in integers.  Shapes:\n\n";
 static const char help_end[] =
 	"\n  -o, --output FILE    the head file\n"
@@ -29,7 +32,7 @@ static const char help_end[] =
 	"      --model MODEL    a GGUF file\n"
 	"      --i16            16 bits a weight; 24 unless given\n"
 #endif
-	"      --help           this text\n";
+	;
 
 struct args {
 	const char *shape, *output, *backbone, *aggregation, *tap, *input, *model;
@@ -42,6 +45,10 @@ static void print_help(void)
 	for (const struct head_shape *s = head_shapes; s->name; s++)
 		printf("  %-12s %s; %s\n", s->name, s->help, s->output);
 	fputs(help_end, stdout);
+#ifdef VETO_HAS_TRAIN
+	fputs(head_train_help, stdout);
+#endif
+	puts("\n      --help           this text");
 }
 
 /* false: *status is how the command ends. */
@@ -256,6 +263,13 @@ int cmd_head(int argc, char **argv)
 		return read_args(argc, argv, &args, &status) ? misused("head", "a verb is needed before '%s'", verb)
 							     : status;
 	}
+#ifdef VETO_HAS_TRAIN
+	if (strcmp(verb, "train") == 0)
+		return close_stdout("head", head_train(argc - 1, argv + 1));
+#else
+	if (strcmp(verb, "train") == 0)
+		return failed("head", "this build has no `veto head train`: it was made without liblbfgs");
+#endif
 	if (!read_args(argc - 1, argv + 1, &args, &status))
 		return status;
 	if (strcmp(verb, "import") == 0)
@@ -272,5 +286,5 @@ int cmd_head(int argc, char **argv)
 	if (strcmp(verb, "sch") == 0)
 		return failed("head", "this build has no `veto head sch`: it was made without llama.cpp");
 #endif
-	return misused("head", "unknown verb '%s': import or sch", verb);
+	return misused("head", "unknown verb '%s': import, sch or train", verb);
 }

@@ -3,6 +3,7 @@
 #include "recorded.h"
 #include "cli.h"
 #include "recording.h"
+#include "trace_rewards.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -186,6 +187,58 @@ struct usage recorded_usage(const struct trace *t)
 		{t->model, t->fingerprint, t->sampler, t->template, t->source ? t->source : "exact", t->head}};
 }
 
+int recorded_reward(const char *command, const char *head_path, struct trace *trace)
+{
+	struct veto_head *head;
+	char why[VETO_WHY_MAX];
+	int err;
+
+	if (!head_path)
+		return EXIT_DONE;
+	if (veto_head_open(head_path, &head, why))
+		return misused(command, "%s", why);
+	err = trace_add_rewards(trace, head, why);
+	veto_head_close(head);
+	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
+}
+
+static bool has_state(const struct trace_candidate *c, uint32_t token)
+{
+	for (uint32_t i = 0; i < c->states; i++)
+		if (c->state_token[i] == token)
+			return true;
+	return false;
+}
+
+/* That every candidate which comes to that token has its state recorded there: live it has one. */
+static int check_rung(const struct trace *trace, const struct veto_rule *rule, uint32_t rung, char *why)
+{
+	for (uint32_t i = 0; i < trace->questions; i++)
+		for (uint32_t j = 0; j < trace->candidates; j++) {
+			const struct trace_candidate *c = &trace->question[i].candidate[j];
+
+			if (rung <= c->tokens && !has_state(c, rung - 1))
+				return param_fail(-EINVAL, why,
+					"%s: rungs=%u: candidate %u of '%s' has no reward there, as no state of that token was recorded",
+					rule->policy->name, rung, j, trace->question[i].id);
+		}
+	return 0;
+}
+
+static int check_rungs(const struct trace *trace, const struct veto_rule *rule, char *why)
+{
+	const struct veto_param *param = rule->policy->param;
+	bool reads_reward = false;
+	int err = 0;
+
+	for (size_t i = 0; param[i].name; i++)
+		reads_reward |= param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == VETO_REWARD;
+	for (size_t i = 0; reads_reward && trace->has_gaps && param[i].name; i++)
+		for (uint32_t k = 0; strcmp(param[i].name, "rungs") == 0 && k < rule->values.count[i] && !err; k++)
+			err = check_rung(trace, rule, (uint32_t)rule->values.value[i][k], why);
+	return err;
+}
+
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
 	struct veto_session *session;
@@ -196,6 +249,8 @@ int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint
 			return param_fail(-EINVAL, why, "partial-reward: beams fork, and recorded candidates can't");
 		err = param_check_fields(
 			&rule[r], trace->fields, "the recording has no such score of every candidate", why);
+		if (!err)
+			err = check_rungs(trace, &rule[r], why);
 	}
 	if (!err)
 		err = veto_session_new(rule, rules, trace->candidates, trace->cohort, trace->max_tokens, &session, why);

@@ -40,8 +40,12 @@ struct fate {
 int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
 	uint32_t rules, struct played *out, struct fate *fate, char *why);
 
-/* Errors as veto_session_new(); -EINVAL also for a rule that forks, which recorded candidates can't, or that reads a score
- * which some candidate lacks. */
+/* Give the recorded tokens the rewards of the head in that file; EXIT_MISUSED, having said so, if it is none for them, and
+ * EXIT_DONE if the path is NULL. */
+int recorded_reward(const char *command, const char *head_path, struct trace *trace);
+
+/* Errors as veto_session_new(); -EINVAL also for a rule that forks, which recorded candidates can't, that reads a score
+ * which some candidate lacks, or ranks by a reward where none was recorded. */
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why);
 
 #endif
