@@ -127,7 +127,9 @@ static int add_example(struct gathering *g, const struct trace_candidate *c, uin
 		return 0;
 	}
 	e->is_right[at] = is_right;
-	e->weight[at] = is_right ? right_weight : fmax((double)(c->tokens - t - 1) / c->tokens, REST_LEAST);
+	e->weight[at] = is_right ? right_weight : 1;
+	if (!is_right && g->wanted->is_of_steps)
+		e->weight[at] = fmax((double)(c->tokens - t - 1) / c->tokens, REST_LEAST);
 	e->right += is_right;
 	e->data.examples++;
 	return 0;

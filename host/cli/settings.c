@@ -83,17 +83,19 @@ static double lowest(const struct trace_candidate *c, const struct veto_rule *ru
 	return least;
 }
 
-/* The thresholds below which shares of the fit part's right candidates lie, out[SETTINGS]; false: there are none. */
+/* The thresholds below which shares of the fit part's right candidates lie, out[SETTINGS]; false: there are none.  Of a reward,
+ * of all its candidates: a head has learned from this part, and few right ones lie low in it. */
 static bool find_quantiles(
 	const struct trace *trace, const enum part *part, const struct veto_rule *rule, uint32_t rung, double *out)
 {
+	const bool is_reward = *value_of(rule, "score", NULL) == VETO_REWARD;
 	double *all = calloc((size_t)trace->questions * trace->candidates, sizeof(*all));
 	size_t count = 0;
 
 	for (uint32_t i = 0; all && i < trace->questions; i++)
 		for (uint32_t j = 0; j < trace->candidates && part[i] == PART_FIT; j++) {
 			const struct trace_candidate *c = &trace->question[i].candidate[j];
-			const double least = c->is_right ? lowest(c, rule, rung) : INFINITY;
+			const double least = c->is_right || is_reward ? lowest(c, rule, rung) : INFINITY;
 
 			if (least < INFINITY)
 				all[count++] = least;
