@@ -74,7 +74,8 @@ int trace_check_whole(const struct trace *t, char *why);
 /* Read a trace, and the files that it names.
  *   -ENOENT..  -errno of opening it
  *   -EINVAL    no JSON, a member that is missing or of the wrong kind, lists of different lengths, a candidate twice or
- *              line and quotes it
+ *              missing, more tokens than max_tokens, or arrays that are not there or don't fit; `why` gives the line and
+ *              quotes it
  *   -ENOMEM */
 int trace_read(const char *path, struct trace *out, char *why);
 /* The same of an open file; name is for messages. */
