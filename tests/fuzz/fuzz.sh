@@ -58,7 +58,7 @@ open(f"{sys.argv[1]}/backbone/small", "wb").write(model)
 PY
 cat >"$build/corpus/trace/small" <<'JSON'
 {"trace": 1, "candidates": 2, "cohort": 2, "max_tokens": 4, "policy": "none", "questions": {"a": "What?"}}
-{"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]]}
+{"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]], "hidden": {"file": "h.npy", "rows": [4, 0], "positions": [0, 1]}}
 {"prompt": "a", "candidate": 1, "finished": false, "answer": null, "correct": false, "tokens": [], "logp": [], "entropy": []}
 JSON
 # A prompt, a round that opens two candidates, one of their tokens, a choice, the end.
