@@ -256,9 +256,8 @@ enum veto_param_type {
 struct veto_param {
 	const char *name, *help;
 	enum veto_param_type type;
-	int64_t fallback, low,
-		high; /* Q20 for VETO_PARAM_Q20 and _RATIO; both ends allowed; fallback 0, where low is above
-				      * it: none */
+	/* Q20 for VETO_PARAM_Q20 and _RATIO; both ends allowed; a fallback of 0 below them: none. */
+	int64_t fallback, low, high;
 	const char *const *choices; /* VETO_PARAM_CHOICE: ends with NULL */
 	bool is_required, is_list; /* a list is written a+b+c, VETO_LIST_MAX values at most */
 };

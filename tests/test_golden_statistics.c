@@ -198,7 +198,7 @@ static struct veto_stream *open_stream(struct veto_verifier *v, const struct gol
 		.vocab = VOCAB,
 		.top_k = 2,
 		.head = g->head};
-	struct veto_stream *s;
+	struct veto_stream *s = NULL;
 	char why[VETO_WHY_MAX];
 
 	if (veto_rule_parse("gate:score=reward,rungs=2+3+5+7+11+13", &rule, why) || veto_stream_open(v, &info, &s, why))

@@ -27,14 +27,14 @@ static void make_file(uint32_t cols)
 	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {1, cols}, .data = w};
 	const struct head_source source = {&weight, NULL};
 	char path[] = "/tmp/veto_statistics.XXXXXX", why[VETO_WHY_MAX];
-	struct map map;
+	struct map map = {0};
 
 	close(mkstemp(path));
 	if (head_make_fused(path, &texts, &source, cols ? 1 : 0, VETO_INT16, &statistics, why) ||
 		map_open(path, &map, why))
 		fail_msg("%s", why);
 	free(file);
-	file = malloc(map.bytes);
+	file = malloc(map.bytes + 1);
 	assert_non_null(file);
 	memcpy(file, map.data, map.bytes);
 	file_bytes = map.bytes;

@@ -142,7 +142,7 @@ static struct veto_head *make_fused(uint32_t layers)
 	static const struct head_texts texts = {"probe", "sigmoid", "product", "final_norm", "any", ""};
 	char path[] = "/tmp/veto_fused.XXXXXX", why[VETO_WHY_MAX];
 	struct published p;
-	struct veto_head *head;
+	struct veto_head *head = NULL;
 
 	published_new(&p, shape_named("probe"), "F32", COLS, 3);
 	close(mkstemp(path));
@@ -162,7 +162,7 @@ static void recorded_rewards_are_those_of_a_stream(void **unused)
 
 	(void)unused;
 	set_up();
-	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
+	for (int i = 0; i < 3; i++) {
 		compare(heads[i]);
 		veto_head_close(heads[i]);
 	}

@@ -384,7 +384,7 @@ static void warn_quantisation(const struct run *run, const struct veto_head *hea
 			veto_head_info(head)->kind == VETO_HEAD_SCH ? "table" : "head", made,
 			run->backbone.quantisation);
 	if (strcmp(veto_head_info(head)->backbone, "any") == 0)
-		say("run", "warning: the head does not say which model's states it reads");
+		say("run", "warning: the head does not say which model it is for");
 }
 
 static bool has_policy_file(const struct run_args *args)

@@ -128,5 +128,17 @@ refuse 2 "--head $work/hidden-steps.head: it reads hidden states, and candidate 
 	"$VETO" evaluate --head "$work/hidden-steps.head" "$work/gap.jsonl"
 refuse 2 "its reward counts on 27 statistics of token scores, and rows of states have none" "$VETO" score --head "$work/both-steps.head" "$work/h.npy"
 expect '"reward_q31":' "$VETO" score --json --head "$work/hidden-steps.head" "$work/h.npy"
+# Live: statistics need no states, and a model of 576 values none of 16.
+if [ -n "$QUANTIZE" ]; then
+	model=${MODEL:-$("$SOURCE/host/setup.sh" model)} || exit 1
+	run() { "$VETO" run -m "$model" -p "Name three colours, a line each." --seed 3 -n 4 --max-tokens 24 "$@"; }
+	train --features scores --labels steps --split 1,0,0 --backbone "$model" -o "$work/live.head" "$SOURCE/tests/traces/chain-sums.jsonl" >/dev/null ||
+		complain "no head for $model"
+	expect 'by floor: reward ' run --head "$work/live.head" --policy floor:score=reward,threshold=1
+	grep -q 'hidden states' "$work/stdout" && complain "states were scored: $(cat "$work/stdout")"
+	expect '"reward_q31":' run --head "$work/live.head" --json
+	refuse 2 "$work/both-steps.head reads states of 16 values, and $model makes states of 576" run --head "$work/both-steps.head"
+	refuse 2 "$trace has states of 16 values, and $model makes states of 576" train --backbone "$model" -o "$work/x.head" "$trace"
+fi
 [ -z "$(find "$work" -name 'x*' -o -name '*.partial')" ] || complain "something was left behind: $(find "$work" -name 'x*' -o -name '*.partial')"
 finish
