@@ -64,6 +64,14 @@ def write_all(folder):
     write("unlabelled", head, *[without(line, "correct") for line in lines])
     write("stepless", head, *[without(line, "steps") for line in lines])
     write("right", head, *[line | {"correct": True} for line in lines])
+    # The same fit part, with all else turned round; and questions whose text stands there twice.
+    fit = {f"q{q}": "fit" if q % 2 else ("test" if q % 4 else "calibrate") for q in range(QUESTIONS)}
+    with open(f"{folder}/split.json", "w") as out:
+        json.dump(fit, out)
+    write("turned", head, *[line if fit[line["prompt"]] == "fit" else line | {
+        "correct": not line["correct"], "steps": [[p, not ok] for p, ok in line["steps"]], "logp": line["margin"],
+        "hidden": line["hidden"] | {"rows": line["hidden"]["rows"][::-1]}} for line in lines])
+    write("doubles", head | {"questions": {f"q{q}": f"What is {q // 2}?" for q in range(QUESTIONS)}}, *lines)
     write("partly", head, without(lines[0], "correct"), *lines[1:])
     for name, kind, columns in ("h", "f2", COLUMNS), ("narrow", "f2", 8), ("wide", "f4", COLUMNS):
         with open(f"{folder}/{name}.npy", "wb") as out:
@@ -76,9 +84,9 @@ def write_all(folder):
     write("mixed", head, lines[0], lines[1] | {"hidden": lines[1]["hidden"] | {"file": f"{folder}/narrow.npy"}}, *lines[2:])
     write("members", head, lines[0] | {"hidden": {"file": "h.npy", "rows": [0]}}, *lines[1:])
     spoil("lengths", rows=[0])
-    spoil("row", rows=[0, 1, 2, 100000])
+    spoil("row", rows=[0, 1, 2, len(rows)])
     spoil("half", rows=[0.5, 1, 2, 3])
-    spoil("position", positions=[3, 7, 11, 999])
+    spoil("position", positions=[3, 7, 11, 13])
     spoil("falling", positions=[7, 3, 11, 12])
     spoil("gap", rows=[0, 1, 2], positions=[3, 7, 11])
     spoil("file", file="nowhere.npy")

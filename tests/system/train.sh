@@ -40,12 +40,28 @@ for options in "--features both --labels steps" "--features hidden --hidden 16 -
 	}
 done
 
+# It learns from the fit part alone, and the questions that choose are whole texts.
+for options in "--features both --labels steps" "--features hidden" "--features scores"; do
+	cases=$((cases + 1))
+	# shellcheck disable=SC2086 # The options are words.
+	{
+		train $options --split "$work/split.json" -o "$work/a.head" "$trace" >/dev/null || complain "$options: no head by a file's split"
+		train $options --split "$work/split.json" -o "$work/c.head" "$work/turned.jsonl" >/dev/null
+		cmp "$work/a.head" "$work/c.head" || complain "$options: what is not of the fit part was learned from"
+		train $options --split 1,0,0 -o "$work/c.head" "$work/turned.jsonl" >/dev/null
+		cmp -s "$work/a.head" "$work/c.head" && complain "$options: the split changes nothing"
+	}
+done
+expect '"questions":60,"validation_questions":15,' train --split 1,0,0 --json -o "$work/c.head" "$trace"
+expect '"questions":60,"validation_questions":16,' train --split 1,0,0 --json -o "$work/c.head" "$work/doubles.jsonl"
+
 # What the files say.
 expect "statistics  mean:self_certainty+" "$VETO" inspect "$work/scores-steps.head"
 grep -q "arithmetic  HX1 1, TS1 1" "$work/stdout" || complain "no arithmetic: $(cat "$work/stdout")"
 grep -q "^layers" "$work/stdout" && complain "layers: $(cat "$work/stdout")"
 expect '"cols":0,"layers":0,"width":0,"outputs":1,"statistics":"' "$VETO" inspect --json "$work/scores-steps.head"
 expect '"cols":16,"layers":1,"width":0,"outputs":1}' "$VETO" inspect --json "$work/hidden-steps.head"
+train --hidden 32 -o "$work/a.head" "$trace" >/dev/null
 expect 'layers      16 to 32, ReLU, to 1, int16' "$VETO" inspect "$work/a.head"
 expect '"shape":"probe","output":"sigmoid","aggregation":"last","tap":"final_norm","backbone":"any"' "$VETO" inspect --json "$work/both-steps.head"
 grep -q '"statistics":"' "$work/stdout" || complain "no statistics: $(cat "$work/stdout")"
@@ -108,9 +124,9 @@ rm -f "$work/x.head"
 spoilt() { refuse 2 "$work/$1.jsonl:2: \"hidden\"$2" "$VETO" evaluate "$work/$1.jsonl"; }
 spoilt members " is no {\"file\": text, \"rows\": list, \"positions\": list}"
 spoilt lengths ": \"rows\" has 1 values, and \"positions\" has 4"
-spoilt row ": row 100000 is no whole number below "
+spoilt row ": row 960 is no whole number below 960"
 spoilt half ": row 0.5 is no whole number below "
-spoilt position ": position 999 is no whole number below 13"
+spoilt position ": position 13 is no whole number below 13"
 spoilt falling ": position 3 does not lie above 7"
 spoilt file ": can't read '$work/nowhere.npy'"
 spoilt text ": $work/trace.jsonl: not an .npy file"
