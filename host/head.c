@@ -344,7 +344,7 @@ int head_checksum(const void *file, size_t bytes, size_t at, char *hex)
 	return 0;
 }
 
-static int check_checksum(const struct veto_head *head, const void *file, size_t bytes, char *why)
+static int check_checksum(struct veto_head *head, const void *file, size_t bytes, char *why)
 {
 	char expected[SHA256_HEX];
 	const char *found, *at;
@@ -358,6 +358,7 @@ static int check_checksum(const struct veto_head *head, const void *file, size_t
 		return param_fail(-ENOMEM, why, "out of memory");
 	if (strcmp(found, expected) != 0)
 		return param_fail(-EINVAL, why, "damaged: its checksum is %s, and it says %s", expected, found);
+	head->info.checksum = found;
 	return 0;
 }
 

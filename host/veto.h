@@ -85,6 +85,7 @@ struct veto_head_info {
 	const char *tap; /* which hidden state it reads: "final_norm", "layer:-2"; "none" */
 	const char *backbone; /* fingerprint of the model that makes the states, or "any" */
 	const char *quantisation; /* of that model's file, or "" */
+	const char *checksum; /* of the head's file: SHA-256, in hexadecimal digits */
 	uint32_t cols; /* values of a state; 0: it reads none */
 	uint32_t layers, width, outputs; /* VETO_HEAD_DENSE: 1 or 2, or 0 if it reads no state; values between two
 					  * layers, else 0; 1..64 */

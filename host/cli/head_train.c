@@ -3,6 +3,7 @@
 #include "backbone.h"
 #include "cli.h"
 #include "examples.h"
+#include "recorded.h"
 #include "head_make.h"
 #include "train.h"
 
@@ -28,7 +29,7 @@ const char head_train_help[] =
 enum features { HIDDEN = 1, SCORES, BOTH };
 
 struct args {
-	const char *output, *backbone, *path;
+	const char *output, *backbone, *const *path;
 	enum features features;
 	bool is_of_steps, is_int8, is_json;
 	uint32_t hidden;
@@ -103,8 +104,7 @@ static bool is_same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* EXIT_DONE with args->path NULL: help was shown. */
-static int read_args(int argc, char **argv, struct args *args)
+static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 {
 	static const struct option options[] = {
 		{"features", required_argument, NULL, 'f'},
@@ -120,15 +120,12 @@ static int read_args(int argc, char **argv, struct args *args)
 		{0},
 	};
 	static const struct command_options all = {"head", head_train_help + 1, ":o:h", options, read_option};
-	bool wants_help;
-	const int status = read_options(&all, argc, argv, args, &wants_help);
+	const int status = read_options(&all, argc, argv, args, wants_help);
 
-	if (status || wants_help)
+	if (status || *wants_help)
 		return status;
-	if (optind == argc || !args->output)
-		return misused("head", "train needs -o and a TRACE; see veto head --help");
-	if (optind + 1 < argc)
-		return misused("head", "unexpected argument '%s'", argv[optind + 1]);
+	if (!args->output)
+		return misused("head", "train needs -o; see veto head --help");
 	if (args->hidden > 0 && args->features == SCORES)
 		return misused("head",
 			"--hidden %u: statistics of scores go without; it is for --features hidden or both",
@@ -136,9 +133,10 @@ static int read_args(int argc, char **argv, struct args *args)
 	if (args->is_int8 && args->features == SCORES)
 		return misused(
 			"head", "--int8: the weights of statistics have 16 bits; it is for --features hidden or both");
-	if (is_same_file(argv[optind], args->output))
-		return misused("head", "-o %s is the file that is read", args->output);
-	args->path = argv[optind];
+	for (int i = optind; i < argc; i++)
+		if (is_same_file(argv[i], args->output))
+			return misused("head", "-o %s is a file that is read", args->output);
+	args->path = (const char *const *)argv + optind;
 	return args->split.text ? EXIT_DONE : split_read("head", "0.3,0.5,0.2", &args->split);
 }
 
@@ -237,7 +235,7 @@ static int train_on(const struct args *args, const struct backbone *backbone, co
 	if (is_seen)
 		fprintf(stderr, "\r%60s\r", "");
 	if (err)
-		status = failed("head", "%s: %s", args->path, why);
+		status = failed("head", "%s: %s", args->path[0], why);
 	else
 		status = write_head(args, backbone, &examples, &model);
 	if (!status)
@@ -255,17 +253,19 @@ int head_train(int argc, char **argv)
 	struct backbone backbone;
 	char why[VETO_WHY_MAX];
 	struct trace trace;
-	int status = read_args(argc, argv, &args);
+	bool wants_help;
+	int status = read_args(argc, argv, &args, &wants_help);
 
-	if (status || !args.path)
+	if (status || wants_help)
 		return status;
 	if (args.backbone && backbone_read(args.backbone, &backbone, why))
 		return misused("head", "%s", why);
-	if (trace_read(args.path, &trace, why))
-		return misused("head", "%s", why);
+	status = recorded_read("head", argc, argv, true, &trace);
+	if (status)
+		return status;
 	if (args.backbone && args.features != SCORES && trace.state_cols &&
 		trace.state_cols != backbone.embedding_length)
-		status = misused("head", "%s has states of %u values, and %s makes states of %u", args.path,
+		status = misused("head", "%s has states of %u values, and %s makes states of %u", args.path[0],
 			trace.state_cols, args.backbone, backbone.embedding_length);
 	else
 		status = train_on(&args, args.backbone ? &backbone : NULL, &trace);

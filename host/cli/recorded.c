@@ -198,6 +198,10 @@ int recorded_reward(const char *command, const char *head_path, struct trace *tr
 	if (veto_head_open(head_path, &head, why))
 		return misused(command, "%s", why);
 	err = trace_add_rewards(trace, head, why);
+	free(trace->head);
+	trace->head = strdup(veto_head_info(head)->checksum);
+	if (!err && !trace->head)
+		err = param_fail(-ENOMEM, why, "out of memory");
 	veto_head_close(head);
 	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
 }

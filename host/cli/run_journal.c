@@ -31,7 +31,8 @@ static void print_rules(FILE *out, const struct run_args *args)
 	print_member(out, "select", select);
 }
 
-static void print_header(FILE *out, const struct run_args *args, const struct backbone *backbone, bool has_template)
+static void print_header(FILE *out, const struct run_args *args, const struct backbone *backbone,
+	const struct veto_head *head, bool has_template)
 {
 	char sampler[RUN_SAMPLER_MAX], fingerprint[BACKBONE_NAME];
 
@@ -46,6 +47,8 @@ static void print_header(FILE *out, const struct run_args *args, const struct ba
 	fprintf(out, ",\"sampler\":%s", sampler);
 	print_member(out, "template", RUN_TEMPLATE(has_template));
 	print_member(out, "source", RUN_SOURCE);
+	if (head)
+		print_member(out, "head", veto_head_info(head)->checksum);
 	print_rules(out, args);
 	print_member(out, "step", args->step);
 	fprintf(out, ",\"seed\":%llu", (unsigned long long)args->seed);
@@ -58,7 +61,7 @@ static void print_header(FILE *out, const struct run_args *args, const struct ba
 }
 
 int run_journal_open(struct run_journal *j, const struct run_args *args, const struct backbone *backbone,
-	bool has_template, char *why)
+	const struct veto_head *head, bool has_template, char *why)
 {
 	char *header = NULL;
 	size_t bytes = 0;
@@ -73,7 +76,7 @@ int run_journal_open(struct run_journal *j, const struct run_args *args, const s
 	j->tokens = calloc(args->candidates, sizeof(*j->tokens));
 	j->state = calloc(j->state_values, sizeof(*j->state));
 	if (out) {
-		print_header(out, args, backbone, has_template);
+		print_header(out, args, backbone, head, has_template);
 		err = ferror(out) ? -ENOMEM : 0;
 		err = fclose(out) ? -ENOMEM : err;
 	}

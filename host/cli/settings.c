@@ -88,7 +88,7 @@ static double lowest(const struct trace_candidate *c, const struct veto_rule *ru
 static bool find_quantiles(
 	const struct trace *trace, const enum part *part, const struct veto_rule *rule, uint32_t rung, double *out)
 {
-	const bool is_reward = *value_of(rule, "score", NULL) == VETO_REWARD;
+	const bool is_reward = *rule_value(rule, "score", NULL) == VETO_REWARD;
 	double *all = calloc((size_t)trace->questions * trace->candidates, sizeof(*all));
 	size_t count = 0;
 

@@ -93,8 +93,8 @@ done <"$work/rewards"
 [ "$(wc -l <"$work/rewards")" = 9 ] || complain "the script compares $(wc -l <"$work/rewards") floors"
 
 # Options.
-refuse 2 "train needs -o and a TRACE" train "$trace"
-refuse 2 "train needs -o and a TRACE" train -o "$work/x.head"
+refuse 2 "train needs -o" train "$trace"
+refuse 2 "a RECORDING is needed" train -o "$work/x.head"
 refuse 2 "--features 'states': expected hidden, scores or both" train --features states -o "$work/x.head" "$trace"
 refuse 2 "--labels 'right': expected answer or steps" train --labels right -o "$work/x.head" "$trace"
 refuse 2 "--hidden '8': expected 0, 16 or 32" train --hidden 8 -o "$work/x.head" "$trace"
@@ -102,9 +102,9 @@ refuse 2 "--hidden 16: statistics of scores go without" train --hidden 16 --feat
 refuse 2 "--int8: the weights of statistics have 16 bits" train --int8 --features scores -o "$work/x.head" "$trace"
 refuse 2 "--seed" train --seed -1 -o "$work/x.head" "$trace"
 refuse 2 "--split '1,1': neither three shares" train --split 1,1 -o "$work/x.head" "$trace"
-refuse 2 "unexpected argument 'more'" train -o "$work/x.head" "$trace" more
+refuse 2 "can't open 'more'" train -o "$work/x.head" "$trace" more
 refuse 2 "unknown option '--shape'" train --shape probe -o "$work/x.head" "$trace"
-refuse 2 "-o $trace is the file that is read" train -o "$trace" "$trace"
+refuse 2 "-o $trace is a file that is read" train -o "$trace" "$trace"
 refuse 2 "can't open '/nowhere.jsonl'" train -o "$work/x.head" /nowhere.jsonl
 refuse 2 "can't read '/nowhere.gguf'" train --backbone /nowhere.gguf -o "$work/x.head" "$trace"
 refuse 1 "can't write '/nowhere/x.head.partial'" train -o /nowhere/x.head "$trace"
