@@ -165,6 +165,9 @@ void board_reject(struct board *b, struct rule *r, uint32_t candidate, uint32_t 
 /* The REJECT of the rule's cell. */
 struct veto_verdict board_verdict(const struct rule *r, uint32_t candidate);
 
+/* End a round: have every rule decide.  has_new: candidates finished in it. */
+void board_judge(struct board *b, bool has_new);
+
 /* Note an own-path rule's verdict for what the candidate's first `tokens` tokens showed; the session makes it at the end of the
  * round. */
 void board_trip(struct board *b, struct rule *r, uint32_t candidate, int64_t score, int64_t threshold, uint32_t tokens);
