@@ -56,6 +56,9 @@ struct veto_head {
 int head_parse(const void *file, size_t bytes, const char *name, struct veto_head *out, char *why);
 void head_clear(struct veto_head *head);
 
+/* Whether the head has learned from the question of that text's hash. */
+bool head_knows_question(const struct veto_head *head, uint64_t text);
+
 /* The SHA-256 of a head file with the digits of its own checksum, which start at `at`, read as '0'.  -ENOMEM */
 int head_checksum(const void *file, size_t bytes, size_t at, char *hex);
 

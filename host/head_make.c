@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define TENSORS_MAX 12
-#define TEXTS 10
+#define TEXTS 11
 
 const struct head_shape head_shapes[] = {
 	{"qwen-prm", "Qwen2.5-Math-PRM: D to D, ReLU, to 2", "softmax:1", "product", "final_norm",
@@ -139,22 +139,26 @@ static int set_checksum(const char *path, char *why)
 static int write_head(const char *path, const struct head_texts *texts, const char *statistics,
 	const struct tensor *tensor, uint32_t tensors, char *why)
 {
-	const struct safetensors_text text[TEXTS] = {{"veto_head", HEAD_FILE_VERSION},
+	struct safetensors_text text[TEXTS] = {{"veto_head", HEAD_FILE_VERSION},
 		{"arithmetic", statistics ? HEAD_ARITHMETIC_STATISTICS : HEAD_ARITHMETIC}, {"shape", texts->shape},
 		{"output", texts->output}, {"aggregation", texts->aggregation}, {"tap", texts->tap},
 		{"backbone", texts->backbone}, {"quantisation", texts->quantisation},
-		{"sha256", "0000000000000000000000000000000000000000000000000000000000000000"},
-		{"statistics", statistics}};
+		{"sha256", "0000000000000000000000000000000000000000000000000000000000000000"}};
+	uint32_t used = 9;
 	struct veto_head head;
 	char *partial = NULL;
 	struct map map;
 	FILE *file;
 	int err;
 
+	if (statistics)
+		text[used++] = (struct safetensors_text){"statistics", statistics};
+	if (texts->trained_on)
+		text[used++] = (struct safetensors_text){"trained_on", texts->trained_on};
 	if (asprintf(&partial, "%s.partial", path) < 0)
 		return param_fail(-ENOMEM, why, "out of memory");
 	file = fopen(partial, "we");
-	err = file ? safetensors_write(file, tensor, tensors, text, statistics ? TEXTS : TEXTS - 1) : -errno;
+	err = file ? safetensors_write(file, tensor, tensors, text, used) : -errno;
 	if (file && fclose(file))
 		err = -EIO;
 	if (err)

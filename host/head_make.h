@@ -9,6 +9,8 @@
 struct head_texts {
 	const char *shape, *output, *aggregation, *tap;
 	const char *backbone, *quantisation; /* fingerprint or "any", and "" */
+	const char *
+		trained_on; /* hashes of the questions' texts, 16 hexadecimal digits each, behind one another; NULL: not known */
 };
 
 /* A layer as it was trained: weight [rows][cols] and bias [rows] or NULL, in floating point. */

@@ -34,6 +34,7 @@ struct trace_question {
 	char *prompt; /* its text; NULL: not recorded */
 	uint64_t text; /* hash of the question's text, or of its id where the trace lacks it */
 	struct trace_candidate *candidate; /* [trace.candidates] */
+	bool is_learned; /* the head whose rewards it has has learned from it */
 };
 
 /* Texts are NULL where the recording does not state them. */

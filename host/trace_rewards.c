@@ -89,6 +89,8 @@ int trace_add_rewards(struct trace *t, const struct veto_head *head, char *why)
 	uint32_t token;
 
 	for (uint32_t i = 0; i < t->questions && !err; i++)
+		t->question[i].is_learned = head_knows_question(head, t->question[i].text);
+	for (uint32_t i = 0; i < t->questions && !err; i++)
 		for (uint32_t j = 0; j < t->candidates && !err; j++) {
 			struct trace_candidate *c = &t->question[i].candidate[j];
 

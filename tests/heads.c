@@ -121,7 +121,7 @@ static struct veto_head *open_and_remove(const char *path)
 struct veto_head *published_head(const struct published *p, enum veto_weight_format format)
 {
 	const struct head_shape *shape = p->shape;
-	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
+	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", "", NULL};
 	const bool has_bias = p->tensors > shape->layers;
 	struct head_source source[VETO_HEAD_LAYERS_MAX];
 	char path[] = "/tmp/veto_head.XXXXXX", why[VETO_WHY_MAX];
@@ -148,7 +148,7 @@ struct veto_head *head_new(const struct head_shape *shape, enum veto_weight_form
 
 struct veto_head *table_new(uint32_t vocab, uint32_t cols, bool has_lo, uint64_t seed)
 {
-	static const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", ""};
+	static const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", "", NULL};
 	const size_t count = (size_t)vocab * cols;
 	int16_t *hi = malloc(count * sizeof(*hi)), *f = malloc(vocab * sizeof(*f));
 	uint8_t *lo = malloc(count);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct head_texts plain = {"probe", "sigmoid", "last", "final_norm", "any", ""};
+static const struct head_texts plain = {"probe", "sigmoid", "last", "final_norm", "any", "", NULL};
 
 /* --- Aggregation, worked by hand --- */
 
@@ -150,7 +150,7 @@ static void what_does_not_fit_is_said(void **state)
 	refuse("layer.0.mant", "layer.0.ment", "there is no tensor \"layer.0.mant\"");
 	refuse("\"dtype\":\"U16\"", "\"dtype\":\"I16\"", "\"layer.0.mant\" is I16 of 1 dimensions, expected U16 of 1");
 	refuse("\"shape\":[1,2]", "\"shape\":[2,1]", "\"layer.0.mant\" has 1 in dimension 0, expected 2");
-	make_small(&(struct head_texts){"token-prm", "softmax:1", "min", "final_norm", "any", ""}, "16", 2);
+	make_small(&(struct head_texts){"token-prm", "softmax:1", "min", "final_norm", "any", "", NULL}, "16", 2);
 	refuse("softmax:1", "softmax:2", "unknown output \"softmax:2\" of a head with 2 outputs");
 	refuse("softmax:1", "softmax:-", "unknown output");
 }
@@ -174,7 +174,7 @@ static void numbers_that_no_weights_have_are_refused(void **state)
 /* A row whose largest weight lies just below a power of two has them. */
 static void tables_hold_all_that_their_rows_are_made_of(void **state)
 {
-	static const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", ""};
+	static const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", "", NULL};
 	const double u[] = {-0x1.fffffep0, 0x1.fffffep0};
 	char path[] = "/tmp/veto_table.XXXXXX", why[VETO_WHY_MAX];
 	const int32_t c = 0;
@@ -207,7 +207,7 @@ static void weights_that_are_no_numbers_are_named(void **state)
 	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {2, 3}, .data = w};
 	const struct tensor bias = {.name = "b", .type = "F32", .dims = 1, .shape = {2}, .data = b};
 	const struct head_source source = {&weight, &bias};
-	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", ""};
+	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", "", NULL};
 	char why[VETO_WHY_MAX];
 
 	(void)state;
@@ -231,7 +231,7 @@ static void rows_that_are_not_orthonormal_span_no_subspace(void **state)
 	static float w[2][2] = {{1, 0}, {0.01f, 1}};
 	const struct tensor weight = {.name = "u", .type = "F32", .dims = 2, .shape = {2, 2}, .data = w};
 	const struct head_source source = {&weight, NULL};
-	const struct head_texts texts = {"subspace", "distance", "min", "final_norm", "any", ""};
+	const struct head_texts texts = {"subspace", "distance", "min", "final_norm", "any", "", NULL};
 	char why[VETO_WHY_MAX];
 
 	(void)state;

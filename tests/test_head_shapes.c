@@ -43,7 +43,7 @@ struct import {
 /* As the command does it, from a file and into one. */
 static void import(struct import *m, const struct head_shape *shape, const char *type, uint32_t cols)
 {
-	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
+	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", "", NULL};
 	char made[] = "/tmp/veto_made.XXXXXX";
 	const struct head_shape *found = NULL;
 

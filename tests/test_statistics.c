@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct head_texts texts = {"probe", "sigmoid", "last", "final_norm", "any", ""};
+static const struct head_texts texts = {"probe", "sigmoid", "last", "final_norm", "any", "", NULL};
 static const struct statistic some[] = {
 	{STATISTIC_MIN, VETO_TOKEN_LOGP}, {STATISTIC_STEP_MEAN, VETO_ENTROPY}, {STATISTIC_STEPS, 0}};
 static const double some_weights[] = {2, -0.5, 1.25};

@@ -139,7 +139,7 @@ static struct veto_head *make_fused(uint32_t layers)
 		{STATISTIC_MEAN, VETO_TOKEN_LOGP}, {STATISTIC_STEP_MIN, VETO_ENTROPY}, {STATISTIC_STEPS, 0}};
 	static const double weight[] = {1.5, 0.25, -3};
 	static const struct head_statistics statistics = {statistic, weight, 3, 0.5};
-	static const struct head_texts texts = {"probe", "sigmoid", "product", "final_norm", "any", ""};
+	static const struct head_texts texts = {"probe", "sigmoid", "product", "final_norm", "any", "", NULL};
 	char path[] = "/tmp/veto_fused.XXXXXX", why[VETO_WHY_MAX];
 	struct published p;
 	struct veto_head *head = NULL;

@@ -334,6 +334,8 @@ static int run(const struct args *args, const struct trace *trace)
 	int status;
 	enum part *part = split_parts("calibrate", &args->split, trace, &status);
 
+	for (int i = PART_CALIBRATE; i <= PART_TEST && !status; i++)
+		status = recorded_check_part("calibrate", trace, part, (enum part)i);
 	if (!status)
 		status = settings_make("calibrate", args->policy, args->select, trace, part, &list);
 	if (!status)

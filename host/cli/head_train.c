@@ -3,8 +3,8 @@
 #include "backbone.h"
 #include "cli.h"
 #include "examples.h"
-#include "recorded.h"
 #include "head_make.h"
+#include "recorded.h"
 #include "train.h"
 
 #include <errno.h>
@@ -167,8 +167,8 @@ static struct tensor tensor_of(const char *name, uint32_t rows, uint32_t cols, c
 }
 
 /* Write the model in integers. */
-static int write_head(
-	const struct args *args, const struct backbone *backbone, const struct examples *e, const struct train_model *m)
+static int write_head(const struct args *args, const struct backbone *backbone, const struct examples *e,
+	const struct train_model *m, const char *trained_on)
 {
 	const double bias = e->data.statistics ? 0 : m->bias; /* or else it is beside the statistics */
 	const bool has_two = m->hidden > 0;
@@ -183,7 +183,8 @@ static int write_head(
 		.aggregation = "last",
 		.tap = m->cols ? "final_norm" : "none",
 		.backbone = backbone ? backbone->fingerprint : "any",
-		.quantisation = backbone ? backbone->quantisation : ""};
+		.quantisation = backbone ? backbone->quantisation : "",
+		.trained_on = trained_on};
 	char why[VETO_WHY_MAX];
 
 	if (head_make_fused(args->output, &texts, source, m->cols ? 1 + has_two : 0,
@@ -212,6 +213,20 @@ static void print_summary(const struct args *args, const struct examples *e, con
 		e->validation_questions, m->penalty, m->iterations, m->auc, m->log_loss);
 }
 
+/* Which questions it learns from, as head files say it, to be freed; NULL: out of memory. */
+static char *list_questions(const struct trace *trace, const enum part *part)
+{
+	char *list = malloc((size_t)trace->questions * 16 + 1);
+	size_t used = 0;
+
+	for (uint32_t i = 0; list && i < trace->questions; i++)
+		if (part[i] == PART_FIT)
+			used += (size_t)sprintf(list + used, "%016llx", (unsigned long long)trace->question[i].text);
+	if (list)
+		list[used] = 0;
+	return list;
+}
+
 static int train_on(const struct args *args, const struct backbone *backbone, const struct trace *trace)
 {
 	const struct examples_wanted wanted = {.has_states = args->features != SCORES,
@@ -226,9 +241,14 @@ static int train_on(const struct args *args, const struct backbone *backbone, co
 	char why[VETO_WHY_MAX];
 	int status, err;
 	enum part *part = split_parts("head", &args->split, trace, &status);
+	char *trained_on = status ? NULL : list_questions(trace, part);
 
-	if (status)
+	if (!status && !trained_on)
+		status = failed("head", "out of memory");
+	if (status) {
+		free(part);
 		return status;
+	}
 	err = examples_make(trace, part, &wanted, &examples, why);
 	if (!err)
 		err = train(&examples.data, &options, &model, why);
@@ -237,12 +257,13 @@ static int train_on(const struct args *args, const struct backbone *backbone, co
 	if (err)
 		status = failed("head", "%s: %s", args->path[0], why);
 	else
-		status = write_head(args, backbone, &examples, &model);
+		status = write_head(args, backbone, &examples, &model, trained_on);
 	if (!status)
 		print_summary(args, &examples, &model);
 	if (!err)
 		train_free(&model);
 	examples_free(&examples);
+	free(trained_on);
 	free(part);
 	return status;
 }

@@ -181,6 +181,20 @@ int recorded_read(const char *command, int argc, char **argv, bool to_play, stru
 	return EXIT_DONE;
 }
 
+int recorded_check_part(const char *command, const struct trace *t, const enum part *part, enum part wanted)
+{
+	uint32_t learned = 0;
+
+	for (uint32_t i = 0; i < t->questions; i++)
+		learned += part[i] == wanted && t->question[i].is_learned;
+	if (learned == 0)
+		return EXIT_DONE;
+	return misused(command,
+		"the head has learned from %u questions of the %s part, so its rewards of them tell nothing: use the --split and "
+		"--seed of its training",
+		learned, part_names[wanted]);
+}
+
 struct usage recorded_usage(const struct trace *t)
 {
 	return (struct usage){t->candidates, t->cohort, t->max_tokens,

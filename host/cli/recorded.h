@@ -4,7 +4,7 @@
 #define VETO_RECORDED_H
 
 #include "cli.h"
-#include "trace.h"
+#include "split.h"
 
 /* Read the recordings that are named from argv[optind] on, at least one, and say what is left out; to play them: rules that stop
  * must not have been in force.  EXIT_DONE, or EXIT_MISUSED having said why. */
@@ -16,6 +16,9 @@ int recorded_as(const char *command, const char *text, struct trace *t);
 
 /* How the candidates were generated, as policy files state it; head: checksum of the rewards' head, or NULL. */
 struct usage recorded_usage(const struct trace *t);
+
+/* That a head has not learned from the questions of a part, which would flatter its rewards.  EXIT_MISUSED, having said so. */
+int recorded_check_part(const char *command, const struct trace *t, const enum part *part, enum part wanted);
 
 /* What came of a question. */
 struct played {

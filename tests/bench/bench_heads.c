@@ -120,7 +120,7 @@ static void start(struct subject *s, const char *shape_name, uint32_t cols, size
 static void make_head(struct subject *s, const char *shape_name, uint32_t cols, enum veto_weight_format format)
 {
 	const struct head_shape *shape = shape_named(shape_name);
-	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", ""};
+	const struct head_texts texts = {shape->name, shape->output, shape->aggregation, shape->tap, "any", "", NULL};
 	struct tensor tensor[4];
 	struct head_source source[2];
 	char path[] = "/tmp/veto_bench.XXXXXX", why[VETO_WHY_MAX];
@@ -305,7 +305,7 @@ static void bench_head(const char *shape, uint32_t cols, enum veto_weight_format
 static void bench_table(uint32_t vocab, uint32_t cols, bool has_lo)
 {
 	const size_t count = (size_t)vocab * cols;
-	const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", ""};
+	const struct head_texts texts = {"sch", "self-certainty", "mean", "final_norm", "any", "", NULL};
 	int16_t *hi = checked(calloc(count, sizeof(*hi))), *f = checked(calloc(vocab, sizeof(*f)));
 	uint8_t *lo = checked(calloc(count, 1));
 	int32_t *c = checked(calloc(vocab, sizeof(*c)));

@@ -155,7 +155,7 @@ static struct veto_head *make_head(uint32_t cols)
 	float *w = calloc(2, cols * sizeof(*w));
 	const struct tensor weight = {.name = "w", .type = "F32", .dims = 2, .shape = {2, cols}, .data = w};
 	const struct head_source source = {&weight, NULL};
-	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", ""};
+	const struct head_texts texts = {"token-prm", "softmax:1", "min", "final_norm", "any", "", NULL};
 	char path[] = "/tmp/veto_bench.XXXXXX", why[VETO_WHY_MAX];
 	struct veto_head *head;
 

@@ -92,6 +92,12 @@ while read -r head threshold tokens; do
 done <"$work/rewards"
 [ "$(wc -l <"$work/rewards")" = 9 ] || complain "the script compares $(wc -l <"$work/rewards") floors"
 
+# What a head has learned from tells nothing of it.
+"$VETO" head train --features both --split 1,0,0 -o "$work/all.head" "$trace" >"$work/log" 2>&1 || complain "$(cat "$work/log")"
+refuse 2 "questions of the test part, so its rewards of them tell nothing: use the --split and --seed" \
+	"$VETO" evaluate --head "$work/all.head" --split 0,0,1 --part test "$trace"
+refuse 2 "questions of the calibrate part" "$VETO" calibrate --head "$work/all.head" --policy "floor:score=reward,threshold=?" --split 0,1,0 -o "$work/p.json" "$trace"
+
 # Options.
 refuse 2 "train needs -o" train "$trace"
 refuse 2 "a RECORDING is needed" train -o "$work/x.head"
