@@ -2,9 +2,12 @@
 /* veto inspect: what an image for a card, or a head file, holds. */
 #include "cli.h"
 #include "head.h"
+#include "journal.h"
 #include "json.h"
+#include "trace.h"
 #include "xclbin.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,8 @@
 static const char help[] =
 	"Usage: veto inspect [--json] FILE\n\n"
 	"Prints what an image for a card (xclbin) holds: mode, platform, uuid, versions, kernels, memory banks, sections;\n"
-	"or a head file: shape, output, aggregation, tap, backbone, sizes, versions.\n\n"
+	"or a head file: shape, output, aggregation, tap, backbone, sizes, versions; or a journal: how it was recorded, how much\n"
+	"of it there is.\n\n"
 	"      --json           one object\n"
 	"      --help           this text\n";
 
@@ -218,6 +222,45 @@ static int inspect_head(const char *path, bool is_json)
 	return close_stdout("inspect", EXIT_DONE);
 }
 
+/* What a journal's header says, and how much of it there is. */
+static int print_journal(struct journal_reader *r, bool is_json, char *why)
+{
+	struct journal_frame header, frame;
+	struct trace trace;
+	uint64_t count[JOURNAL_KINDS] = {0};
+	int err = journal_next(r, &header, why);
+
+	if (!err)
+		err = trace_read_header((const char *)header.data, header.bytes, "journal", &trace, why);
+	if (err)
+		return err;
+	trace_free(&trace);
+	while ((err = journal_next(r, &frame, why)) == 0)
+		count[frame.kind]++;
+	if (err != -ENODATA)
+		return err;
+	printf(is_json ? "{\"header\":%.*s,\"prompts\":%" PRIu64 ",\"rounds\":%" PRIu64
+			 ",\"torn_bytes\":%zu,\"complete\":%s}\n"
+		       : "journal     %.*s\nprompts     %" PRIu64 ", in %" PRIu64
+			 " rounds\ntorn        %zu bytes\ncomplete    %s\n",
+		(int)header.bytes, (const char *)header.data, count[JOURNAL_PROMPT], count[JOURNAL_ROUND], r->torn,
+		r->is_whole ? "true" : "false");
+	return 0;
+}
+
+static int inspect_journal(const char *path, bool is_json)
+{
+	struct journal_reader reader;
+	char why[VETO_WHY_MAX];
+	int err = journal_open(path, &reader, why);
+
+	if (err)
+		return misused("inspect", "%s", why);
+	err = print_journal(&reader, is_json, why);
+	journal_shut(&reader);
+	return close_stdout("inspect", err ? misused("inspect", "%s", why) : EXIT_DONE);
+}
+
 int cmd_inspect(int argc, char **argv)
 {
 	struct xclbin image;
@@ -232,6 +275,8 @@ int cmd_inspect(int argc, char **argv)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
 	if (read_start(argv[optind], start, why))
 		return misused("inspect", "%s", why);
+	if (journal_is(argv[optind]))
+		return inspect_journal(argv[optind], is_json);
 	if (strcmp(start, "xclbin2") != 0)
 		return inspect_head(argv[optind], is_json);
 	if (xclbin_load(argv[optind], &image, &memory, why))

@@ -31,6 +31,11 @@ expect "2 prompts, " "$VETO" replay "$work/full"
 # What a server would list of these rows bounds their scores.
 expect "OK ] the_truth_lies_inside_for_recorded_rows" "$BUILD/bin/test_interval" "$work/rows.npy"
 
+expect "prompts     2, in " "$VETO" inspect "$work/full"
+expect '"torn_bytes":0,"complete":true}' "$VETO" inspect --json "$work/full"
+python3 -c 'import json, sys; d = json.load(sys.stdin); sys.exit(d["header"]["top"] != 20 or d["header"]["vocab"] != 49152)' <"$work/stdout" ||
+	complain "the header is another one: $(cat "$work/stdout")"
+
 # Killed in the middle: what was written before is whole.
 run --prompts "$work/prompts" -n 3 --max-tokens 200 --journal "$work/killed" >"$work/stdout" 2>&1 &
 pid=$!
