@@ -83,7 +83,7 @@ static void bound_whole(const struct interval_row *row, const struct tail *t, st
 	const double n = t->tokens, vocab = row->vocab, out_by = 2 * row->error * (1 + t->plogp);
 	const double spread = fmin(t->high, n / exp(1));
 	double certainty = -log(vocab) - (t->logp + t->known * row->error) / vocab;
-	double low = t->plogp, high = t->plogp;
+	double low = t->plogp, high = low;
 
 	if (n > 0) {
 		certainty -= n / vocab * log(t->high / n);

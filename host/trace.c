@@ -71,7 +71,8 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		const char *key;
 		char **text;
 	} texts[] = {{"model", &t->model}, {"fingerprint", &t->fingerprint}, {"sampler", &t->sampler},
-		{"template", &t->template}, {"source", &t->source}, {"head", &t->head}, {"policy", &t->policy}, {"select", &t->select}};
+		{"template", &t->template}, {"source", &t->source}, {"head", &t->head}, {"policy", &t->policy},
+		{"select", &t->select}};
 	uint32_t version;
 	int err = read_count(line, kind, 1, 1, &version, why);
 
@@ -119,24 +120,35 @@ int trace_check_whole(const struct trace *t, char *why)
 		t->policy ? t->policy : "?");
 }
 
-/* A number, null, or [low, high], whose high end is null if there is none. */
-static int read_value(const cJSON *item, double unit, struct veto_interval *out)
+static bool read_number(const cJSON *item, double unit, int64_t *out)
 {
-	const bool is_pair = cJSON_IsArray(item) && cJSON_GetArraySize(item) == 2;
-	const cJSON *ends[2] = {
-		is_pair ? cJSON_GetArrayItem(item, 0) : item, is_pair ? cJSON_GetArrayItem(item, 1) : item};
-	const bool is_open = is_pair && cJSON_IsNull(ends[1]);
+	if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= VALUE_MAX))
+		return false;
+	*out = llrint(item->valuedouble * unit);
+	return true;
+}
 
-	if (cJSON_IsNull(item)) {
-		*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
-		return 0;
+/* A number, null, or [low, high], whose high end is null if there is none.  False: it is none of these. */
+static bool read_value(const cJSON *item, double unit, struct veto_interval *out)
+{
+	const cJSON *high = cJSON_GetArrayItem(item, 1);
+
+	*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
+	if (cJSON_IsNull(item))
+		return true;
+	if (!cJSON_IsArray(item)) {
+		if (!read_number(item, unit, &out->low))
+			return false;
+		out->high = out->low;
+		return true;
 	}
-	for (int i = 0; i < 2 - is_open; i++)
-		if (!cJSON_IsNumber(ends[i]) || !(fabs(ends[i]->valuedouble) <= VALUE_MAX))
-			return -EINVAL;
-	out->low = llrint(ends[0]->valuedouble * unit);
-	out->high = is_open ? INT64_MAX : llrint(ends[1]->valuedouble * unit);
-	return out->low <= out->high ? 0 : -EINVAL;
+	if (cJSON_GetArraySize(item) != 2 || !read_number(cJSON_GetArrayItem(item, 0), unit, &out->low))
+		return false;
+	if (cJSON_IsNull(high)) {
+		out->high = INT64_MAX;
+		return true;
+	}
+	return read_number(high, unit, &out->high) && out->low <= out->high;
 }
 
 static int read_list(const cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why)
@@ -154,7 +166,7 @@ static int read_list(const cJSON *list, const struct trace_list *kind, struct tr
 		return param_fail(-ENOMEM, why, "out of memory");
 	cJSON_ArrayForEach(item, list)
 	{
-		if (read_value(item, kind->unit, &field[i]))
+		if (!read_value(item, kind->unit, &field[i]))
 			return param_fail(-EINVAL, why, "\"%s\" [%u] is no number, null, or pair of numbers that rise",
 				kind->key, i);
 		i++;

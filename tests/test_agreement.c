@@ -2,6 +2,7 @@
 /* self-truncation and monitor, by small examples worked by hand. */
 #include "prompt.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Candidates that write these tokens, a round each, as many at a time as there are. */
@@ -9,8 +10,8 @@ static const char *truncate_all(const char *rule, const char *const *text, uint3
 {
 	static char verdicts[4096];
 	struct veto_session *s = prompt_new(rule, candidates, 0, 100);
+	size_t used = 0;
 
-	*verdicts = 0;
 	prompt_open_all(s, candidates);
 	for (size_t at = 0; at < 40; at++) {
 		const char *said;
@@ -25,9 +26,8 @@ static const char *truncate_all(const char *rule, const char *const *text, uint3
 				prompt_close(s, i, 1);
 		}
 		said = prompt_round(s);
-		if (*said && *verdicts)
-			strcat(verdicts, " ");
-		strcat(verdicts, said);
+		used += (size_t)snprintf(
+			verdicts + used, sizeof(verdicts) - used, "%s%s", *said && used ? " " : "", said);
 	}
 	veto_session_free(s);
 	return verdicts;

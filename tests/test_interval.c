@@ -120,7 +120,7 @@ static void make_logits(struct truth *t, struct dice *dice)
 			t->logp[i] = 0;
 			break;
 		case 4: /* steps */
-			t->logp[i] = -scale * (i / 7);
+			t->logp[i] = -scale * floor(i / 7.0);
 			break;
 		default: /* few that share everything, and nothing left */
 			t->logp[i] = i < 3 ? (double)dice_unit(dice) : -60 * (double)dice_unit(dice) - 20;

@@ -31,8 +31,10 @@ static void make_file(uint32_t cols)
 
 	close(mkstemp(path));
 	if (head_make_fused(path, &texts, &source, cols ? 1 : 0, VETO_INT16, &statistics, why) ||
-		map_open(path, &map, why))
+		map_open(path, &map, why)) {
 		fail_msg("%s", why);
+		return;
+	}
 	free(file);
 	file = malloc(map.bytes + 1);
 	assert_non_null(file);

@@ -27,7 +27,7 @@ expect '{"trace":1,' "$VETO" export "$work/b.journal"
 grep -q "states and likeliest tokens are left out" "$work/stderr" || complain "no word of arrays that were left out"
 
 # They are played alike, whole or in pieces.
-policies=(--policy gate:rungs=24,keep=0.5 --policy floor:score=token_logp,threshold=-0.3 --policy self-truncation:keep=4 --select weighted)
+policies=(--policy "gate:rungs=24,keep=0.5" --policy "floor:score=token_logp,threshold=-0.3" --policy self-truncation:keep=4 --select weighted)
 "$VETO" evaluate --json "${policies[@]}" "$work/a.jsonl" >"$work/of-trace" || complain "evaluate failed"
 "$VETO" evaluate --json "${policies[@]}" "$work/a.journal" >"$work/of-journal" || complain "evaluate failed"
 grep -q '"policy":"self-truncation.*"saved":0.000000' "$work/of-trace" && complain "self-truncation saves nothing: are ids of tokens read?"

@@ -87,6 +87,7 @@ cat >"$work/calibrated.json" <<'JSON'
 	"calibrated_sampler": "{\"temperature\":0.7,\"min_p\":0.05}", "calibrated_template": "of the model", "calibrated_source": "exact",
 	"calibrated_model": "another"}
 JSON
+# shellcheck disable=SC2317 # It is called by refuse and expect.
 ruled() { "$VETO" run -m "$model" -p "$question" -n 4 --max-tokens 12 --policy "$work/calibrated.json" --journal "$work/unwritten" "$@"; }
 refuse 2 "it was calibrated for the model another, and this is ${model##*/}" ruled
 [ ! -e "$work/unwritten" ] || complain "a journal was written"

@@ -153,6 +153,7 @@ expect '"reward_q31":' "$VETO" score --json --head "$work/hidden-steps.head" "$w
 # Live: statistics need no states, and a model of 576 values none of 16.
 if [ -n "$QUANTIZE" ]; then
 	model=${MODEL:-$("$SOURCE/host/setup.sh" model)} || exit 1
+	# shellcheck disable=SC2317 # It is called by refuse and expect.
 	run() { "$VETO" run -m "$model" -p "Name three colours, a line each." --seed 3 -n 4 --max-tokens 24 "$@"; }
 	train --features scores --labels steps --split 1,0,0 --backbone "$model" -o "$work/live.head" "$SOURCE/tests/traces/chain-sums.jsonl" >/dev/null ||
 		complain "no head for $model"
