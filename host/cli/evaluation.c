@@ -28,6 +28,8 @@ static int read_setting(
 			status = misused(command, "--policy %s: more than %d rules", policy, VETO_RULES_MAX - 1);
 		else
 			status = read_rule(command, "--policy", text, false, &out->rule[out->rules++]);
+		if (!status && usage->text[USAGE_HEAD])
+			rule_prefer_reward(text, &out->rule[out->rules - 1]);
 		if (!status)
 			status = check_calibrated(command, text, usage);
 		text = end ? end + strlen(VETO_RULES_JOINED) : NULL;

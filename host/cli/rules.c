@@ -66,6 +66,17 @@ int read_rule(const char *command, const char *option, const char *text, bool se
 	return 0;
 }
 
+void rule_prefer_reward(const char *text, struct veto_rule *rule)
+{
+	const struct veto_param *param = rule->policy->param;
+
+	if (strncmp(text, "gate", 4) != 0 || !is_policy(text) || strstr(text, "score="))
+		return;
+	for (size_t i = 0; param[i].name; i++)
+		if (strcmp(param[i].name, "score") == 0)
+			rule->values.value[i][0] = VETO_REWARD;
+}
+
 /* A sampler's settings, those that are not given as they are then. */
 struct sampler {
 	double temperature, top_p, min_p;

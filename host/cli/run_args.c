@@ -96,18 +96,6 @@ static int add_policy(const char *text, struct run_args *args)
 	return read_rule("run", "--policy", text, false, &args->rule[args->rules++]);
 }
 
-/* A gate ranks by the reward where there is one, unless it is told what by, as a file tells. */
-static void set_default_score(const char *text, struct veto_rule *rule)
-{
-	const struct veto_param *param = rule->policy->param;
-
-	if (strncmp(text, "gate", 4) != 0 || !is_policy(text) || strstr(text, "score="))
-		return;
-	for (size_t i = 0; param[i].name; i++)
-		if (strcmp(param[i].name, "score") == 0)
-			rule->values.value[i][0] = VETO_REWARD;
-}
-
 static int read_u32(const char *option, const char *text, int64_t low, int64_t high, uint32_t *out)
 {
 	int64_t value;
@@ -322,7 +310,7 @@ int run_args_read(int argc, char **argv, struct run_args *args)
 	if (optind < argc)
 		return misused("run", "unexpected argument '%s'", argv[optind]);
 	for (uint32_t i = 0; args->head_path && i < args->rules; i++)
-		set_default_score(args->policy_text[i], &args->rule[i]);
+		rule_prefer_reward(args->policy_text[i], &args->rule[i]);
 	if (complete_beam(args))
 		return EXIT_MISUSED;
 	args->candidates = args->candidates ? args->candidates : 8;

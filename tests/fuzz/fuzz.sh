@@ -55,14 +55,20 @@ norm = text("output_norm.weight") + struct.pack("<IQIQ", 1, 2, 0, 0)
 model = b"GGUF" + struct.pack("<IQQ", 3, 1, len(pairs)) + b"".join(text(k) + struct.pack("<I", t) + v for k, t, v in pairs) + norm
 model += bytes((-len(model)) % 32) + struct.pack("<2f", 1, 2)
 open(f"{sys.argv[1]}/backbone/small", "wb").write(model)
+
+def frame(kind, payload):
+    return bytes([kind, len(payload)]) + payload
+
+# A prompt, a round that opens a candidate and gives it a token with a score and an end, what was chosen, the end.
+events = bytes([3, 0, 0, 1, 0, 6, 0, 0, 1, 0, 0, 200, 1, 0, 0, 2, 0]) + bytes(8) + bytes([0, 0])
+journal = bytes([0]) + frame(1, b"\x02a\x06What?\x00") + frame(2, events) + frame(3, b"\x00\x00") + frame(4, b"")
+open(f"{sys.argv[1]}/journal/small", "wb").write(journal)
 PY
 cat >"$build/corpus/trace/small" <<'JSON'
 {"trace": 1, "candidates": 2, "cohort": 2, "max_tokens": 4, "policy": "none", "questions": {"a": "What?"}}
 {"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]], "hidden": {"file": "h.npy", "rows": [4, 0], "positions": [0, 1]}}
 {"prompt": "a", "candidate": 1, "finished": false, "answer": null, "correct": false, "tokens": [], "logp": [], "entropy": []}
 JSON
-# A prompt, a round that opens two candidates, one of their tokens, a choice, the end.
-printf '\0\1\7\2a\6What?\0\2\6\2\0\0\0\1\0\2\23\2\201\0\5\1\0\0\310\1\0\0\1\1\6\1\0\0\310\2\0\0\0\3\2\1\0\4\0' >"$build/corpus/journal/small"
 for target in npy rule xclbin head backbone trace journal; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \

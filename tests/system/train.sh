@@ -98,6 +98,10 @@ refuse 2 "questions of the test part, so its rewards of them tell nothing: use t
 	"$VETO" evaluate --head "$work/all.head" --split 0,0,1 --part test "$trace"
 refuse 2 "questions of the calibrate part" "$VETO" calibrate --head "$work/all.head" --policy "floor:score=reward,threshold=?" --split 0,1,0 -o "$work/p.json" "$trace"
 
+# With a head a gate ranks by its reward, as it does in veto run.
+expect '"policy":"gate:score=reward,' "$VETO" evaluate --head "$work/scores-steps.head" --policy gate:rungs=4 --json "$trace"
+expect '"policy":"gate:score=token_logp,' "$VETO" evaluate --head "$work/scores-steps.head" --policy gate:score=token_logp,rungs=4 --json "$trace"
+
 # Options.
 refuse 2 "train needs -o" train "$trace"
 refuse 2 "a RECORDING is needed" train -o "$work/x.head"
