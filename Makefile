@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build demo check calibration-proof bench hw-report fuzz tidy install clean
+.PHONY: build demo check calibration-proof table bench hw-report fuzz tidy install clean
 
 setup := host/setup.sh
 # A user's own llama.cpp comes first; WITH_LLAMA=0 builds without.
@@ -47,6 +47,11 @@ calibration-proof:
 	cmake --preset dev
 	cmake --build --preset dev --target test_calibration
 	build/dev/bin/test_calibration 2000 400000
+
+# What rejecting saves at a certified risk, on the recording in the folder TRACES.
+table: build
+	$(if $(TRACES),,$(error make table TRACES=DIR: the folder of traces.jsonl and split.json))
+	tests/bench/table.sh build "$(TRACES)"
 
 fuzz:
 	$(setup) packages fuzz
