@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# The table of certified savings, on made questions: each figure is what the program says, and what is tuned is tuned on fit.
+# shellcheck source=tests/system/lib.sh
+. "$SOURCE/tests/system/lib.sh"
+
+python3 "$SOURCE/tests/system/train.py" "$work" || exit 1
+mkdir "$work/made" "$work/turned" "$work/wide" "$work/stateless" "$work/bin"
+ln -s "$VETO" "$work/bin/veto"
+# Enough questions for alpha 0.1, too few for 0.05; and the same ones with scores that only a window of 8 tells right from wrong by,
+# outside of the fit part (turned) or in it (wide).
+python3 - "$work" <<'PY' || exit 1
+import json, os, sys
+work = sys.argv[1]
+parts = {f"q{q}": "fit" if q < 14 else "calibrate" if q < 54 else "test" for q in range(60)}
+head, *lines = [json.loads(line) for line in open(f"{work}/trace.jsonl")]
+def write(name, lines):
+    with open(f"{work}/{name}/traces.jsonl", "w") as out:
+        out.writelines(json.dumps(o) + "\n" for o in [head, *lines])
+    json.dump(parts, open(f"{work}/{name}/split.json", "w"))
+    os.symlink(f"{work}/h.npy", f"{work}/{name}/h.npy")
+write("made", lines)
+def only_by_eight(line):
+    dips = [1 if line["correct"] and not 5 <= t < 9 else 3 if line["correct"] else 2.2 for t in range(13)]
+    return line | {name: [(i if name == "entropy" else 9 - i if max(line[name]) > 0 else -i) for i in dips] for name in
+                   ("self_certainty", "entropy", "logp", "top1_logp", "topk_confidence", "margin")}
+write("turned", [x if parts[x["prompt"]] == "fit" else only_by_eight(x) for x in lines])
+write("wide", [only_by_eight(x) if parts[x["prompt"]] == "fit" else x for x in lines])
+write("stateless", [{k: v for k, v in x.items() if k != "hidden"} for x in lines])
+PY
+made=$work/made
+split=$made/split.json
+trace=$made/traces.jsonl
+table() { "$SOURCE/tests/bench/table.sh" "$work" "$@" --quick; }
+
+expect "14 / 40 / 6 questions of 4 candidates for fit / calibrate / test" table "$made" --markdown
+mv "$work/stdout" "$work/table"
+cases=$((cases + 1))
+table "$made" --markdown | cmp - "$work/table" || complain "the same command prints another table"
+
+# row NAME ALPHA: the line of a rejecting policy; cell N: a field of the line on stdin.
+row() { grep "^| $1.* | $2 |" "$work/table"; }
+cell() { cut -d '|' -f "$(($1 + 1))" | sed 's/^ *//; s/ *$//'; }
+# shows N FORMAT LINE: field N is what Python's expression makes of the object on stdin, d.
+shows() {
+	local want
+	cases=$((cases + 1))
+	want=$(python3 -c 'import json, sys; d = [json.loads(x) for x in sys.stdin]; print(eval(sys.argv[1]))' "f'''$2'''")
+	[ "$(cell "$1" <<<"$3")" = "$want" ] || complain "field $1, expected '$want', of: $3"
+}
+
+# A floor, a head and DeepConf's rule, certified and evaluated by hand.
+certify() { "$VETO" calibrate --delta 0.1 --split "$split" -o "$work/policy.json" "$@" "$trace" >/dev/null || complain "calibrate $*"; }
+evaluate() { "$VETO" evaluate --json --split "$split" --select majority --select weighted "$@" "$trace"; }
+by_hand() {
+	local name=$1 policy=$2 line
+	shift 2
+	line=$(row "$name" 0.1)
+	certify --policy "$policy" --alpha 0.1 "$@"
+	evaluate --part calibrate --policy "$work/policy.json" "$@" >"$work/calibrate"
+	evaluate --part test --policy "$work/policy.json" "$@" >"$work/test"
+	shows 3 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/calibrate"
+	shows 4 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/test"
+	shows 5 '{100 * d[2]["risk_candidate"]:.1f} % ({100 * d[2]["risk_candidate_low"]:.1f} to {100 * d[2]["risk_candidate_high"]:.1f})' "$line" <"$work/test"
+	shows 6 '{100 * d[2]["accuracy"]:.1f} % / {100 * d[3]["accuracy"]:.1f} %' "$line" <"$work/test"
+	shows 7 '{100 * d[2]["saved_cap"]:.1f} %' "$line" <"$work/test"
+	shows 8 '{100 * d[2]["saved_random"]:.1f} %' "$line" <"$work/test"
+	shows 9 '{d[2]["latency_tokens"]:.1f}' "$line" <"$work/test"
+}
+window() { row "$1" 0.1 | sed 's/.*W \([0-9]*\).*/\1/'; }
+for score in self_certainty entropy token_logp top1_logp topk_confidence margin; do
+	by_hand "floor: $score," "floor:score=$score,window=$(window "floor: $score,"),threshold=?"
+done
+for features in "scores steps" "hidden steps" "both steps" "both answer"; do
+	"$VETO" head train --features "${features% *}" --labels "${features#* }" --split "$split" -o "$work/own.head" "$trace" >/dev/null
+	by_hand "head: ${features/ /, }" "floor:score=reward,threshold=?" --head "$work/own.head"
+done
+by_hand DeepConf "window-floor:window=$(window DeepConf),warmup=$(row DeepConf 0.1 | sed 's/.*warm-up \([0-9]*\).*/\1/'),keep=?"
+cases=$((cases + 1))
+[ "$(grep -c '| 0.05 | none certified |' "$work/table")" = 11 ] || complain "40 questions certify alpha 0.05: $(grep '| 0.05 |' "$work/table")"
+
+# A floor's window is the one whose best threshold saves most on fit.
+policies=()
+for window in 4 8; do
+	for hundredths in $(seq -150 5 -25); do policies+=(--policy "floor:score=token_logp,window=$window,threshold=-$(printf %d.%02d $((-hundredths / 100)) $((-hundredths % 100)))"); done
+done
+cases=$((cases + 1))
+"$VETO" evaluate --json --split "$split" --part fit "${policies[@]}" "$trace" >"$work/fit" || complain "evaluate failed on fit"
+python3 - "$work/fit" "$(window 'floor: token_logp,')" <<'PY' || complain "token_logp: W $(window 'floor: token_logp,') is not the best on fit"
+import json, re, sys
+best = {}
+for d in map(json.loads, list(open(sys.argv[1]))[1:]):
+    window = re.search(r"window=(\d+)", d["policy"])[1]
+    if d["risk_candidate"] <= 0.1:
+        best[window] = max(best.get(window, 0), d["saved"])
+sys.exit(len(best) != 2 or max(best, key=best.get) != sys.argv[2])
+PY
+cases=$((cases + 1))
+table "$work/turned" --markdown >"$work/turned.table" || complain "turned round: failed"
+names() { sed -n 's/^| \(\(floor\|DeepConf\)[^|]*| 0[^|]*\)|.*/\1/p' "$1"; }
+cmp <(names "$work/table") <(names "$work/turned.table") || complain "windows are chosen outside of the fit part"
+cmp -s "$work/table" "$work/turned.table" && complain "the other parts do not matter"
+cases=$((cases + 1))
+table "$work/wide" --markdown >"$work/wide.table" || complain "a fit part for wide windows: failed"
+[ "$(grep -c '^| floor: .*, W 8 | 0.1 |' "$work/wide.table")" = 6 ] || complain "not the windows of the fit part: $(names "$work/wide.table")"
+
+# Stopping with and without rejecting, one candidate at a time; the best floor is the one that saves most where it is certified.
+best=$(sed -n 's/^|   + \(.*\), alpha 0.1 |.*/\1/p; s/^| 1 |   + \(.*\), alpha 0.1 |.*/\1/p' "$work/table" | sort -u)
+cases=$((cases + 1))
+[ "$(row "${best:-none}" 0.1 | cell 3)" = "$(grep '| 0.1 |' "$work/table" | cell 3 | sort -rn | head -n 1)" ] || complain "'$best' is not the best"
+sed '1s/"cohort": 4/"cohort": 1/' "$trace" >"$made/one.jsonl"
+trace=$made/one.jsonl
+features=${best#head: }
+case $best in
+head:*) floor=floor:score=reward,threshold= && options=(--features "${features%,*}" --labels "${best#*, }") ;;
+*) complain "no head is the best" ;;
+esac
+"$VETO" head train "${options[@]}" --split "$split" -o "$work/own.head" "$trace" >/dev/null
+certify --policy "$floor?" --alpha 0.1 --head "$work/own.head"
+floor+=$(sed -n 's/.*"threshold": \([^,]*\),/\1/p' "$work/policy.json")
+stop=adaptive-consistency:threshold=0.8
+evaluate --part test --policy $stop --policy "$floor + $stop" --head "$work/own.head" >"$work/test"
+line=$(grep -A 1 "^| 1 | $stop" "$work/table")
+for i in 1 2; do
+	shows 3 '{d['$((2 * i))']["tokens_used"]}' "$(sed -n ${i}p <<<"$line")" <"$work/test"
+	shows 5 '{d['$((2 * i))']["latency_tokens"]:.1f}' "$(sed -n ${i}p <<<"$line")" <"$work/test"
+	shows 6 '{100 * d['$((2 * i))']["accuracy"]:.1f} % / {100 * d['$((2 * i + 1))']["accuracy"]:.1f} %' "$(sed -n ${i}p <<<"$line")" <"$work/test"
+	shows 7 '{100 * d['$((2 * i))']["tokens_difference"]:.1f} % ({100 * d['$((2 * i))']["tokens_difference_low"]:.1f} to {100 * d['$((2 * i))']["tokens_difference_high"]:.1f})' "$(sed -n ${i}p <<<"$line")" <"$work/test"
+done
+cases=$((cases + 1))
+[ "$(grep -c 'best on fit' "$work/table")" = 2 ] || complain "not one best stop rule a cohort"
+[ "$(sed -n 1p <<<"$line" | cell 3)" != "$(sed -n 2p <<<"$line" | cell 3)" ] || complain "rejecting saves nothing: $line"
+
+# Without states there are no heads that read them; without a recording there is nothing.
+expect "head: scores, steps" table "$work/stateless"
+grep -q "head: hidden\|head: both" "$work/stdout" && complain "heads without states: $(grep head: "$work/stdout")"
+refuse 2 "table: can't read '/nowhere/traces.jsonl'" table /nowhere
+rm "$work/stateless/split.json"
+refuse 2 "table: can't read '$work/stateless/split.json'" table "$work/stateless"
+finish
