@@ -19,7 +19,7 @@ int recording_write_journal(const struct trace *t, const char *path, char *why);
  * log-probabilities go, if there are any; NULL: they are left out.  -EIO, -ENOMEM */
 int recording_write_trace(const struct trace *t, FILE *out, const char *arrays, char *why);
 
-/* How it was recorded, as a JSON object under that key, as it stands in a trace's first line ("trace") or a journal's header. */
-void recording_print_header(const struct trace *t, const char *kind, bool has_questions, FILE *out);
+/* How it was recorded, as a JSON object: a trace's first line, or the header of a journal. */
+void recording_print_header(const struct trace *t, bool is_trace, FILE *out);
 
 #endif

@@ -40,9 +40,9 @@ static void print_questions(const struct trace *t, FILE *out)
 	fprintf(out, "}");
 }
 
-void recording_print_header(const struct trace *t, const char *kind, bool has_questions, FILE *out)
+void recording_print_header(const struct trace *t, bool is_trace, FILE *out)
 {
-	fprintf(out, "{\"%s\":1", kind);
+	fprintf(out, "{\"%s\":1", is_trace ? "trace" : "journal");
 	print_text("model", t->model, out);
 	print_text("fingerprint", t->fingerprint, out);
 	if (t->vocab)
@@ -52,9 +52,10 @@ void recording_print_header(const struct trace *t, const char *kind, bool has_qu
 	print_text("template", t->template, out);
 	print_text("source", t->source, out);
 	print_text("head", t->head, out);
-	print_text("policy", t->policy ? t->policy : "none", out);
-	print_text("select", t->select, out);
-	if (has_questions)
+	/* A journal of a trace holds neither verdicts nor choices. */
+	print_text("policy", t->policy && is_trace ? t->policy : "none", out);
+	print_text("select", is_trace ? t->select : NULL, out);
+	if (is_trace)
 		print_questions(t, out);
 	fprintf(out, "}");
 }
@@ -64,7 +65,7 @@ void recording_print_header(const struct trace *t, const char *kind, bool has_qu
 /* Rows of an array that goes beside the trace. */
 struct rows {
 	FILE *file; /* NULL: there are none */
-	char *path;
+	char *path, *partial; /* where it goes, and where it is until it is whole: the one may be read meanwhile */
 	uint64_t rows;
 };
 
@@ -77,7 +78,11 @@ static int open_rows(
 		r->path = NULL;
 		return param_fail(-ENOMEM, why, "out of memory");
 	}
-	r->file = fopen(r->path, "we");
+	if (asprintf(&r->partial, "%s.partial", r->path) < 0) {
+		r->partial = NULL;
+		return param_fail(-ENOMEM, why, "out of memory");
+	}
+	r->file = fopen(r->partial, "we");
 	if (!r->file || npy_write_header(r->file, type, rows, cols, false))
 		return param_fail(-EIO, why, "can't write '%s': %s", r->path, strerror(errno));
 	return 0;
@@ -88,9 +93,10 @@ static int close_rows(struct rows *r, char *why)
 	const bool has_failed = r->file && ferror(r->file);
 	int err = 0;
 
-	if (r->file && (fclose(r->file) || has_failed))
+	if (r->file && (fclose(r->file) || has_failed || rename(r->partial, r->path)))
 		err = param_fail(-EIO, why, "can't write '%s': %s", r->path, strerror(errno));
 	free(r->path);
+	free(r->partial);
 	return err;
 }
 
@@ -232,7 +238,7 @@ int recording_write_trace(const struct trace *t, FILE *out, const char *arrays, 
 	if (!err)
 		err = open_rows(&tops, arrays, "top", "f4", top_rows, t->tops, why);
 	if (!err) {
-		recording_print_header(t, "trace", true, out);
+		recording_print_header(t, true, out);
 		putc('\n', out);
 	}
 	for (uint32_t i = 0; i < t->questions && !err; i++)
@@ -343,7 +349,7 @@ static int start_journal(struct writing *w, const char *path, char *why)
 	int err = -ENOMEM;
 
 	if (out) {
-		recording_print_header(w->trace, "journal", false, out);
+		recording_print_header(w->trace, false, out);
 		err = ferror(out) ? -ENOMEM : 0;
 		err = fclose(out) ? -ENOMEM : err;
 	}

@@ -53,6 +53,7 @@ enum usage_text {
 	USAGE_TEMPLATE,
 	USAGE_SOURCE,
 	USAGE_HEAD,
+	USAGE_SELECT,
 	USAGE_TEXTS
 };
 extern const char *const usage_names[USAGE_TEXTS];
@@ -62,6 +63,9 @@ struct usage {
 		[USAGE_TEXTS]; /* NULL: not known, and so not compared; the model counts where fingerprints are not known */
 };
 int check_calibrated(const char *command, const char *text, const struct usage *usage);
+/* That a file to be written is none of those named from argv[optind] on; EXIT_MISUSED, having said so. */
+int check_output(const char *command, const char *option, const char *output, int argc, char **argv);
+bool is_same_file(const char *a, const char *b);
 /* Close stdout; EXIT_FAILED, having said so, if something could not be written. */
 int close_stdout(const char *command, int status);
 

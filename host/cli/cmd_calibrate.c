@@ -130,6 +130,8 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		return status;
 	if (!args->policy || !args->output)
 		return misused("calibrate", "--policy and -o are needed; see veto calibrate --help");
+	if (check_output("calibrate", "-o", args->output, argc, argv))
+		return EXIT_MISUSED;
 	return args->split.text ? EXIT_DONE : split_read("calibrate", "0.3,0.5,0.2", &args->split);
 }
 
@@ -167,7 +169,7 @@ struct found {
 	double *loss; /* [SETTINGS][units] */
 	double p[SETTINGS];
 	uint64_t saved[SETTINGS]; /* tokens */
-	uint32_t units, chosen, tested;
+	uint32_t units, chosen, tested, unlabelled;
 };
 
 /* Play every setting on the calibrate part.  Which questions count does not depend on the setting. */
@@ -186,6 +188,7 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 			status = failed("calibrate", "--policy %s: %s", list->text[i], why);
 			break;
 		}
+		found->unlabelled = e.unlabelled;
 		if (i == 0)
 			shuffle(order, (uint32_t)e.sums.questions, args->split.seed);
 		for (uint32_t j = 0; j < e.sums.questions; j++) {
@@ -242,7 +245,7 @@ static bool reads_reward(const struct veto_rule *rule)
 static void write_usage(struct usage usage, bool has_head, FILE *out)
 {
 	for (int i = 0; i < USAGE_TEXTS; i++) {
-		if (!usage.text[i] || (i == USAGE_HEAD && !has_head))
+		if (!usage.text[i] || i == USAGE_SELECT || (i == USAGE_HEAD && !has_head))
 			continue;
 		fprintf(out, ",\n\t\"calibrated_%s\": ", usage_names[i]);
 		json_write_string(out, usage.text[i]);
@@ -296,12 +299,21 @@ static void print_report(
 	const double saved = 1 - ratio((double)s->tokens, (double)s->full_tokens);
 
 	if (!args->is_json) {
-		printf("%s: %s\n  risk %s at most %g with a chance of %g, by %s over %u questions (%u settings of %d were tested)\n"
-		       "  on the test part: %.1f %% of the tokens saved; risk %.4f (%.4f to %.4f) over %" PRIu64
-		       " questions\n",
+		printf("%s: %s\n  risk %s at most %g with a chance of %g, by %s over %u questions (%u settings of %d were tested)\n",
 			args->output, chosen, risk_names[args->risk], args->how.alpha, 1 - args->how.delta,
-			calibration_tests[args->how.test], found->units, found->tested, SETTINGS, 100 * saved,
-			risk_of(s, args->risk), test->low[args->risk], test->high[args->risk], s->questions);
+			calibration_tests[args->how.test], found->units, found->tested, SETTINGS);
+		if (found->chosen + 1 == SETTINGS)
+			printf("  every setting passed: the list has none that is more aggressive\n");
+		if (s->questions == 0)
+			printf("  there is no test part to look at\n");
+		else
+			printf("  on the test part: %.1f %% of the tokens saved; risk %.4f (%.4f to %.4f) over %" PRIu64
+			       " questions\n",
+				100 * saved, risk_of(s, args->risk), test->low[args->risk], test->high[args->risk],
+				s->questions);
+		if (found->unlabelled + test->unlabelled > 0)
+			printf("  %u questions without labels of all candidates are left out\n",
+				found->unlabelled + test->unlabelled);
 		return;
 	}
 	printf("{\"policy\":\"%s\",\"risk\":\"%s\",\"alpha\":%g,\"delta\":%g,\"pvalue\":\"%s\",\"units\":%u,\"chosen\":%u,\"tested\":%u,"

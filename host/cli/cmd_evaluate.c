@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char help[] =
 	"Usage: veto evaluate [OPTION]... RECORDING...\n"
@@ -105,6 +104,8 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		return status;
 	if (args->part < PARTS && !args->split.text)
 		return misused("evaluate", "--part needs --split");
+	if (check_output("evaluate", "--report", args->report, argc, argv))
+		return EXIT_MISUSED;
 	args->path = (const char *const *)argv + optind;
 	args->paths = (uint32_t)(argc - optind);
 	if (args->selects == 0)
@@ -145,6 +146,8 @@ static void print_text(const struct evaluated *v, uint32_t i)
 	printf("  accuracy    %.1f %%, without the policy %.1f %%\n",
 		100 * ratio((double)s->is_right, (double)s->questions),
 		100 * ratio((double)s->full_right, (double)s->questions));
+	if (e->unlabelled > 0)
+		printf("  left out    %u questions without labels of all candidates\n", e->unlabelled);
 	printf("  rejected    %" PRIu64 " of %" PRIu64 " right candidates\n", s->right_rejected, s->right);
 	for (int r = 0; r < RISKS; r++)
 		printf("  %-11s %.4f (%.4f to %.4f)\n", risk_names[r], risk_of(s, (enum risk)r), e->low[r], e->high[r]);
@@ -189,18 +192,9 @@ static int read_settings(const struct args *args, struct evaluated *v)
 	return status;
 }
 
-/* A report must not take a recording's place. */
 static int open_report(const struct args *args, struct report *out)
 {
-	struct stat trace, there;
-
-	if (!args->report)
-		return EXIT_DONE;
-	for (uint32_t i = 0; i < args->paths; i++)
-		if (stat(args->path[i], &trace) == 0 && stat(args->report, &there) == 0 &&
-			trace.st_dev == there.st_dev && trace.st_ino == there.st_ino)
-			return misused("evaluate", "--report '%s' is a RECORDING", args->report);
-	return report_open("evaluate", args->report, out);
+	return args->report ? report_open("evaluate", args->report, out) : EXIT_DONE;
 }
 
 static int write_report(const struct evaluated *v, struct report *report)
@@ -210,6 +204,18 @@ static int write_report(const struct evaluated *v, struct report *report)
 	if (!report->out)
 		return EXIT_DONE;
 	return evaluate_report(report, v, why) ? failed("evaluate", "%s", why) : EXIT_DONE;
+}
+
+/* Questions that a head has learned from flatter it. */
+static void warn_learned(const struct trace *trace)
+{
+	uint32_t learned = 0;
+
+	for (uint32_t i = 0; i < trace->questions; i++)
+		learned += trace->question[i].is_learned;
+	if (learned > 0)
+		say("evaluate", "warning: the head has learned from %u of these %u questions: see --split and --part",
+			learned, trace->questions);
 }
 
 static int play_all(const struct args *args, const struct trace *trace)
@@ -231,6 +237,8 @@ static int play_all(const struct args *args, const struct trace *trace)
 	enum part *part = split_parts("evaluate", &args->split, trace, &status);
 
 	v.part = part;
+	if (!status && args->part == PARTS)
+		warn_learned(trace);
 	if (!status && part && args->part != PARTS && args->part != PART_FIT)
 		status = recorded_check_part("evaluate", trace, part, args->part);
 	if (!status)

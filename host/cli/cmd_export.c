@@ -74,6 +74,8 @@ int cmd_export(int argc, char **argv)
 		return status ? status : close_stdout("export", status);
 	if (strcmp(args.format, "trace") != 0 && !export_knows(args.format))
 		return misused("export", "--format '%s': unknown; see veto export --help", args.format);
+	if (check_output("export", "-o", args.output, argc, argv))
+		return EXIT_MISUSED;
 	status = recorded_read("export", argc, argv, false, &trace);
 	if (status)
 		return status;
@@ -97,6 +99,8 @@ int cmd_import(int argc, char **argv)
 		return status ? status : close_stdout("import", status);
 	if (!args.output)
 		return misused("import", "-o JOURNAL is needed; see veto import --help");
+	if (check_output("import", "-o", args.output, argc, argv))
+		return EXIT_MISUSED;
 	status = recorded_read("import", argc, argv, true, &trace);
 	if (status)
 		return status;

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define CHECKED_STATES 8
 
@@ -126,14 +125,6 @@ static bool is_aggregation(const char *text)
 		if (strcmp(head_aggregations[i], text) == 0)
 			return true;
 	return false;
-}
-
-/* Whether both are there, and the same. */
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* Like a hidden state: normal, with a few values far out.  The numbers of splitmix64. */

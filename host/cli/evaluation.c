@@ -42,8 +42,11 @@ int setting_read(
 	const char *command, const char *policy, const char *select, const struct trace *trace, struct setting *out)
 {
 	char why[VETO_WHY_MAX];
-	const struct usage usage = recorded_usage(trace);
-	int status = read_setting(command, policy, select, &usage, out);
+	struct usage usage = recorded_usage(trace);
+	int status;
+
+	usage.text[USAGE_SELECT] = select;
+	status = read_setting(command, policy, select, &usage, out);
 
 	if (!status && recorded_check(trace, out->rule, out->rules, why))
 		status = misused(command, "--policy %s, --select %s: %s", policy, select, why);

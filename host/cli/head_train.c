@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,14 +95,6 @@ static int read_option(int option, char *text, void *arg)
 	}
 }
 
-/* Whether both are there, and the same. */
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 {
 	static const struct option options[] = {
@@ -133,9 +124,8 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 	if (args->is_int8 && args->features == SCORES)
 		return misused(
 			"head", "--int8: the weights of statistics have 16 bits; it is for --features hidden or both");
-	for (int i = optind; i < argc; i++)
-		if (is_same_file(argv[i], args->output))
-			return misused("head", "-o %s is a file that is read", args->output);
+	if (check_output("head", "-o", args->output, argc, argv))
+		return EXIT_MISUSED;
 	args->path = (const char *const *)argv + optind;
 	return args->split.text ? EXIT_DONE : split_read("head", "0.3,0.5,0.2", &args->split);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct command commands[] = {
@@ -112,6 +113,21 @@ int read_decimal(const char *command, const char *option, const char *text, doub
 		return misused(command, "%s %s: expected a number from %g to %g", option, text, low, high);
 	*out = value;
 	return 0;
+}
+
+bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int check_output(const char *command, const char *option, const char *output, int argc, char **argv)
+{
+	for (int i = optind; i < argc && output; i++)
+		if (is_same_file(argv[i], output))
+			return misused(command, "%s %s is a file that is read", option, output);
+	return EXIT_DONE;
 }
 
 int close_stdout(const char *command, int status)

@@ -259,12 +259,16 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
+	struct veto_question question;
 	struct veto_session *session;
 	int err = 0;
 
 	for (uint32_t r = 0; r < rules && !err; r++) {
 		if (strcmp(rule[r].policy->name, "partial-reward") == 0)
 			return param_fail(-EINVAL, why, "partial-reward: beams fork, and recorded candidates can't");
+		if (veto_rule_question(&rule[r], 0, &question) == 0)
+			return param_fail(-EINVAL, why, "%s: it asks the model, and recorded candidates can't answer",
+				rule[r].policy->name);
 		err = param_check_fields(
 			&rule[r], trace->fields, "the recording has no such score of every candidate", why);
 		if (!err)

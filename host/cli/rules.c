@@ -125,9 +125,11 @@ struct checking {
 	bool is_calibrated;
 	bool has_text[USAGE_TEXTS];
 	char *model; /* compared only where there is no fingerprint */
+	bool is_of_answers, has_other_select; /* the risk is that of answers, and so of a selector */
 };
 
-const char *const usage_names[USAGE_TEXTS] = {"model", "fingerprint", "sampler", "template", "source", "head"};
+const char *const usage_names[USAGE_TEXTS] = {
+	"model", "fingerprint", "sampler", "template", "source", "head", "select"};
 
 static int check_text(struct checking *c, enum usage_text which, const char *value, char *why)
 {
@@ -138,6 +140,10 @@ static int check_text(struct checking *c, enum usage_text which, const char *val
 		free(c->model);
 		c->model = strdup(value);
 		return c->model ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	}
+	if (which == USAGE_SELECT) {
+		c->has_other_select = used && strcmp(used, value) != 0;
+		return 0;
 	}
 	if (!used || (which == USAGE_SAMPLER ? is_same_sampler(used, value) : strcmp(used, value) == 0))
 		return 0;
@@ -156,6 +162,7 @@ static int check_member(void *arg, const char *key, const char *value, char *why
 		{"calibrated_max_tokens", "tokens at most", c->usage->max_tokens}};
 
 	c->is_calibrated |= strcmp(key, "calibrated_alpha") == 0;
+	c->is_of_answers |= strcmp(key, "calibrated_risk") == 0 && strcmp(value, "answer") == 0;
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		if (strcmp(key, members[i].key) == 0 && strtoull(value, NULL, 10) != members[i].value)
 			return param_fail(-EINVAL, why, "it was calibrated for %s %s, and there are %u", value,
@@ -175,6 +182,10 @@ static int check_rest(const char *command, const char *text, const struct checki
 	if (c->is_calibrated && !is_known && c->model && used && strcmp(c->model, used) != 0)
 		return misused(command, "--policy %s: it was calibrated for the model %s, and this is %s", text,
 			c->model, used);
+	if (c->is_of_answers && c->has_other_select)
+		return misused(command,
+			"--policy %s: its risk of answers was calibrated with another selector than --select %s", text,
+			c->usage->text[USAGE_SELECT]);
 	for (int i = USAGE_SAMPLER; i < USAGE_HEAD && c->is_calibrated; i++)
 		if (!c->has_text[i] && c->usage->text[i])
 			say(command, "warning: %s does not say for which %s it was calibrated", text, usage_names[i]);

@@ -283,6 +283,9 @@ static int check(const struct run_args *args)
 		return misused("run", "one of -p TEXT and --prompts FILE is needed; see veto run --help");
 	if (args->prompt && !*args->prompt)
 		return misused("run", "-p: the prompt is empty");
+	if (args->journal_path && (is_same_file(args->journal_path, args->model) ||
+					  (args->prompts_path && is_same_file(args->journal_path, args->prompts_path))))
+		return misused("run", "--journal %s is a file that is read", args->journal_path);
 	if ((args->records_states || args->records_tops) && !args->journal_path)
 		return misused("run", "--record says what stands in a journal: it needs --journal FILE");
 	if (args->cohort > args->candidates)

@@ -60,8 +60,19 @@ static void print_header(FILE *out, const struct run_args *args, const struct ba
 	fprintf(out, "}");
 }
 
-int run_journal_open(struct run_journal *j, const struct run_args *args, const struct backbone *backbone,
-	const struct veto_head *head, bool has_template, char *why)
+/* Recordings know prompts by their names. */
+static int check_names(const struct prompts *prompts, char *why)
+{
+	for (uint32_t i = 0; i < prompts->count; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(prompts->list[i].id, prompts->list[j].id) == 0)
+				return param_fail(
+					-EINVAL, why, "--journal: two prompts have the id '%s'", prompts->list[i].id);
+	return 0;
+}
+
+int run_journal_open(struct run_journal *j, const struct run_args *args, const struct prompts *prompts,
+	const struct backbone *backbone, const struct veto_head *head, bool has_template, char *why)
 {
 	char *header = NULL;
 	size_t bytes = 0;
@@ -72,6 +83,12 @@ int run_journal_open(struct run_journal *j, const struct run_args *args, const s
 		.has_states = args->records_states, .has_tops = args->records_tops, .max_tokens = args->max_tokens};
 	if (!args->journal_path)
 		return 0;
+	if (check_names(prompts, why)) {
+		if (out)
+			fclose(out);
+		free(header);
+		return -EINVAL;
+	}
 	j->state_values = backbone->embedding_length;
 	j->tokens = calloc(args->candidates, sizeof(*j->tokens));
 	j->state = calloc(j->state_values, sizeof(*j->state));

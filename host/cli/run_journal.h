@@ -19,8 +19,8 @@ struct run_journal {
 };
 
 /* Start the journal that the options ask for; head NULL: none.  Errors as journal_create(). */
-int run_journal_open(struct run_journal *j, const struct run_args *args, const struct backbone *backbone,
-	const struct veto_head *head, bool has_template, char *why);
+int run_journal_open(struct run_journal *j, const struct run_args *args, const struct prompts *prompts,
+	const struct backbone *backbone, const struct veto_head *head, bool has_template, char *why);
 void run_journal_prompt(struct run_journal *j, const struct run_args *args, const struct prompt *prompt,
 	const struct run_outcome *outcome);
 /* A struct veto_stream_info.seen; arg: struct run_journal. */

@@ -133,7 +133,7 @@ static int check_policy_files(const struct run *run)
 	char sampler[RUN_SAMPLER_MAX], fingerprint[BACKBONE_NAME];
 	const struct usage usage = {args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens,
 		{run_model_name(args), fingerprint, sampler, RUN_TEMPLATE(engine_knows_template(run->engine)),
-			RUN_SOURCE, run->head ? veto_head_info(run->head)->checksum : ""}};
+			RUN_SOURCE, run->head ? veto_head_info(run->head)->checksum : "", args->select}};
 
 	backbone_name(&run->backbone, fingerprint);
 	run_print_sampler(args, sampler);
@@ -217,8 +217,8 @@ int run_open(struct run *run, const volatile sig_atomic_t *stop, char *why)
 	if (!err && args->rows_path)
 		err = rows_out_open(&run->rows, args->rows_path, engine_vocab(run->engine), why);
 	if (!err)
-		err = run_journal_open(
-			&run->journal, args, &run->backbone, run->head, engine_knows_template(run->engine), why);
+		err = run_journal_open(&run->journal, args, &run->prompts, &run->backbone, run->head,
+			engine_knows_template(run->engine), why);
 	return err;
 }
 

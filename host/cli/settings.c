@@ -143,7 +143,7 @@ static int fill_all(const char *command, const char *policy, const char *select,
 	const enum part *part, struct settings *out)
 {
 	const char *at = strstr(policy, FREE), *key = at;
-	char any[2 * VETO_LIST_MAX] = "0", *text;
+	char any[2 * VETO_LIST_MAX + 2] = "0", *text;
 	size_t used = 1;
 	struct setting setting;
 	int status;

@@ -91,6 +91,19 @@ static int read_parts(const char *command, const char *path, struct parts *p)
 	return err ? misused(command, "--split: %s", why) : EXIT_DONE;
 }
 
+/* Questions of one text that a file puts into different parts would let one part know the other. */
+static int check_texts(const char *command, const char *path, const struct parts *p)
+{
+	for (uint32_t i = 0; i < p->trace->questions; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (p->trace->question[i].text == p->trace->question[j].text && p->part[i] != p->part[j] &&
+				p->part[i] != PARTS && p->part[j] != PARTS)
+				return misused(command,
+					"--split: %s puts '%s' and '%s', which have the same text, into different parts",
+					path, p->trace->question[j].id, p->trace->question[i].id);
+	return EXIT_DONE;
+}
+
 enum part *split_parts(const char *command, const struct split *split, const struct trace *trace, int *status)
 {
 	struct parts p = {trace, split->text ? malloc(trace->questions * sizeof(*p.part)) : NULL};
@@ -101,6 +114,8 @@ enum part *split_parts(const char *command, const struct split *split, const str
 		p.part[i] = is_file ? PARTS : draw_part(split, &trace->question[i]);
 	if (p.part && is_file)
 		*status = read_parts(command, split->text, &p);
+	if (p.part && is_file && !*status)
+		*status = check_texts(command, split->text, &p);
 	if (*status) {
 		free(p.part);
 		p.part = NULL;

@@ -98,6 +98,15 @@ refuse 2 "it was calibrated for the fingerprint 1 Q8_0, and this is 2 Q8_0" "$VE
 expect "saved" "$VETO" evaluate --policy "$work/first.json" "$work/stated.jsonl"
 grep -q "does not say for which sampler it was calibrated" "$work/stderr" || complain "no word of what can't be compared: $(cat "$work/stderr")"
 
+# A risk of answers is that of a selector.
+expect "on the test part" calibrate --risk answer --policy "floor:score=token_logp,window=8,threshold=?" --alpha 0.3
+refuse 2 "its risk of answers was calibrated with another selector than --select sharpening" \
+	"$VETO" evaluate --policy "$work/policy.json" --select sharpening "$trace"
+expect "saved" "$VETO" evaluate --policy "$work/policy.json" "$trace"
+expect "there is no test part to look at" calibrate --policy "floor:score=token_logp,window=8,threshold=?" --split 0.4,0.6,0
+expect "threshold=" calibrate --policy "floor:score=token_logp,rungs=2+3+4+5+6+7+8+9,threshold=?" --alpha 0.3
+rm -f "$work/policy.json"
+
 for bad in floor:threshold=1 "floor:threshold=? + consensus" "floor:threshold=?,window=?"; do
 	refuse 2 "expected one rule with one free number" calibrate --policy "$bad"
 done

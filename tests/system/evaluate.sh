@@ -112,6 +112,9 @@ spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
 PY
 spoilt() { refuse 2 "$work/$1.jsonl$2" "$VETO" evaluate "$work/$1.jsonl"; }
+for asking in self-evaluate:at=16 detect:words=Step; do
+	refuse 2 "it asks the model, and recorded candidates can't answer" evaluate --policy $asking
+done
 spoilt header ":1: \"trace\" is missing"
 spoilt policy ": it was recorded with the policy 'gate:keep=0.5'"
 spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"

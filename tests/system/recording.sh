@@ -86,6 +86,21 @@ expect '"policy":"gate:rungs=3"' "$VETO" export "$work/ruled.jsonl"
 check change "$work/a.jsonl" "$work/shadow.jsonl" policy=gate:rungs=3,shadow=1
 expect "none, majority" "$VETO" evaluate "$work/shadow.jsonl"
 
+# A file that is read is not written over, nor are its arrays while they are read.
+cp "$work/b.jsonl" "$work/kept.jsonl"
+for command in "export -o" "import -o" "export --format steps -o" "calibrate --policy floor:threshold=? -o" "head train -o" "evaluate --report"; do
+	# shellcheck disable=SC2086 # The command is words.
+	refuse 2 "$work/b.jsonl is a file that is read" "$VETO" $command "$work/b.jsonl" "$work/b.jsonl"
+done
+cmp "$work/b.jsonl" "$work/kept.jsonl" || complain "a recording was written over"
+cp "$work/b.jsonl.hidden.npy" "$work/hidden.kept"
+works "$VETO" export -o "$work/b.jsonl" "$work/kept.jsonl"
+cmp "$work/b.jsonl.hidden.npy" "$work/hidden.kept" || complain "the states were lost on the way onto themselves"
+# What is imported has neither verdicts nor choices to differ from.
+check change "$work/b.jsonl" "$work/chosen.jsonl" select=majority
+works "$VETO" import -o "$work/chosen.journal" "$work/chosen.jsonl"
+expect "0 different" "$VETO" replay "$work/chosen.journal"
+
 # Bad input.
 refuse 2 "a RECORDING is needed" "$VETO" export
 refuse 2 "-o JOURNAL is needed" "$VETO" import "$work/a.jsonl"

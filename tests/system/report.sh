@@ -51,7 +51,7 @@ refuse 1 "can't write '/nowhere/r.html'" evaluate --report /nowhere/r.html
 refuse 1 "can't write '$work/folder': it is no regular file" evaluate --report "$work/folder"
 refuse 1 "can't write '$work/fifo': it is no regular file" evaluate --report "$work/fifo"
 cp "$trace" "$work/copy.jsonl"
-refuse 2 "--report '$trace' is a RECORDING" evaluate --report "$trace"
+refuse 2 "--report $trace is a file that is read" evaluate --report "$trace"
 refuse 2 "unknown policy 'gates'" evaluate --report "$work/empty/report.html" --policy gates
 refuse 2 "option '--report' needs a value" "$VETO" evaluate --report
 cmp -s "$trace" "$work/copy.jsonl" || complain "the trace was written"
