@@ -16,7 +16,7 @@ static const char help_start[] = "Usage: veto head import --shape NAME [OPTION].
 				 "       veto head sch --model MODEL.gguf [--i16] -o FILE\n"
 #endif
 #ifdef VETO_HAS_TRAIN
-				 "       veto head train [OPTION]... -o FILE TRACE\n"
+				 "       veto head train [OPTION]... -o FILE RECORDING...\n"
 #endif
 				 "\nimport: turns a published head into a head file, in integers.  Shapes:\n\n";
 static const char help_end[] =
