@@ -237,12 +237,12 @@ static int play_all(const struct args *args, const struct trace *trace)
 	enum part *part = split_parts("evaluate", &args->split, trace, &status);
 
 	v.part = part;
-	if (!status && args->part == PARTS)
-		warn_learned(trace);
 	if (!status && part && args->part != PARTS && args->part != PART_FIT)
 		status = recorded_check_part("evaluate", trace, part, args->part);
 	if (!status)
 		status = read_settings(args, &v);
+	if (!status && args->part == PARTS)
+		warn_learned(trace);
 	if (!status)
 		status = open_report(args, &report);
 	if (!status)
