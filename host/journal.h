@@ -22,6 +22,9 @@ struct journal_text {
 	size_t bytes;
 };
 
+/* The whole of a text that ends with a NUL; NULL: there is none. */
+struct journal_text journal_text_of(const char *text);
+
 /* What is known to be right. */
 enum journal_label { JOURNAL_UNKNOWN, JOURNAL_WRONG, JOURNAL_RIGHT, JOURNAL_LABELS };
 

@@ -24,6 +24,11 @@ struct journal {
 	int err; /* the first, negative */
 };
 
+struct journal_text journal_text_of(const char *text)
+{
+	return text ? (struct journal_text){text, strlen(text)} : (struct journal_text){0};
+}
+
 /* --- Bytes --- */
 
 static void put(struct journal *j, struct buffer *b, const void *data, size_t bytes)

@@ -135,23 +135,26 @@ int veto_rule_print(const struct veto_rule *rule, char *text, size_t bytes)
 	return used;
 }
 
-bool policy_asks(const struct veto_rule *rule) { return ((const struct policy *)rule->policy)->ops->reply != NULL; }
+bool veto_rule_asks(const struct veto_rule *rule)
+{
+	return ((const struct policy *)rule->policy)->ops->question != NULL;
+}
 
-bool policy_is_shadow(const struct veto_rule *rule)
+int64_t policy_value(const struct veto_rule *rule, const char *name, int64_t otherwise)
 {
 	for (size_t i = 0; rule->policy->param[i].name; i++)
-		if (strcmp(rule->policy->param[i].name, "shadow") == 0)
-			return rule->values.value[i][0] != 0;
-	return false;
+		if (strcmp(rule->policy->param[i].name, name) == 0)
+			return rule->values.value[i][0];
+	return otherwise;
 }
+
+bool policy_is_shadow(const struct veto_rule *rule) { return policy_value(rule, "shadow", 0) != 0; }
 
 int veto_rule_question(const struct veto_rule *rule, uint32_t question, struct veto_question *out)
 {
-	const struct policy_ops *ops = ((const struct policy *)rule->policy)->ops;
-
-	if (!ops->question)
+	if (!veto_rule_asks(rule))
 		return -EINVAL;
-	ops->question(&rule->values, question, out);
+	((const struct policy *)rule->policy)->ops->question(&rule->values, question, out);
 	return 0;
 }
 

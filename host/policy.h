@@ -137,8 +137,8 @@ void policy_complete(struct veto_rule *rule);
 bool policy_reads(const struct veto_rule *rule, uint32_t field);
 bool policy_has_rung(const struct veto_rule *rule, uint32_t tokens, uint32_t step_tokens);
 
-/* Whether the rule asks the model. */
-bool policy_asks(const struct veto_rule *rule);
+/* The parameter of that name (of a list the first value), or `otherwise`: the rule has none. */
+int64_t policy_value(const struct veto_rule *rule, const char *name, int64_t otherwise);
 /* Whether the rule only reports what it would do. */
 bool policy_is_shadow(const struct veto_rule *rule);
 

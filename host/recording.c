@@ -3,7 +3,6 @@
 #include "recording.h"
 #include "journal.h"
 #include "param.h"
-#include "recording_parts.h"
 #include "trace_states.h"
 
 #include <errno.h>

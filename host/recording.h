@@ -11,6 +11,9 @@
  *   -ENOENT.. -ENOMEM */
 int recording_read(const char *const *path, uint32_t paths, struct trace *out, char *why);
 
+/* The candidates of one journal; errors as above. */
+int recording_read_journal(const char *path, struct trace *out, char *why);
+
 /* Write a trace as a journal whose candidates were generated in lockstep, without policies.
  *   -EINVAL  the file can't be written; -EIO, -ENOMEM */
 int recording_write_journal(const struct trace *t, const char *path, char *why);

@@ -2,7 +2,7 @@
 /* Reads the candidates of journals. */
 #include "journal.h"
 #include "param.h"
-#include "recording_parts.h"
+#include "recording.h"
 #include "trace_states.h"
 
 #include <errno.h>

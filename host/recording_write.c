@@ -252,11 +252,6 @@ int recording_write_trace(const struct trace *t, FILE *out, const char *arrays, 
 
 /* --- Journals --- */
 
-static struct journal_text text_of(const char *text)
-{
-	return text ? (struct journal_text){text, strlen(text)} : (struct journal_text){0};
-}
-
 /* Candidates in lockstep. */
 struct writing {
 	const struct trace *trace;
@@ -274,7 +269,7 @@ static void write_end(struct writing *w, uint32_t i)
 
 	journal_write_event(
 		w->journal, &(struct journal_event){.event = {.kind = VETO_CLOSE, .candidate = i, .answer = c->answer},
-				    .answer = text_of(c->answer_text),
+				    .answer = journal_text_of(c->answer_text),
 				    .is_cut_off = !c->is_finished});
 	w->is_open[i] = false;
 	w->open--;
@@ -326,14 +321,14 @@ static void write_question(struct writing *w, struct journal_choice *choice)
 	memset(w->at, 0, t->candidates * sizeof(*w->at));
 	memset(w->next_state, 0, t->candidates * sizeof(*w->next_state));
 	w->opened = w->open = 0;
-	journal_write_prompt(w->journal,
-		&(struct journal_prompt){text_of(w->question->id), text_of(w->question->prompt), {NULL, 0}});
+	journal_write_prompt(w->journal, &(struct journal_prompt){journal_text_of(w->question->id),
+						 journal_text_of(w->question->prompt), {NULL, 0}});
 	while (w->open > 0 || w->opened < t->candidates)
 		write_round(w);
 	for (uint32_t i = 0; i < t->candidates; i++) {
 		const struct trace_candidate *c = &w->question->candidate[i];
 
-		choice->text[i] = text_of(c->text);
+		choice->text[i] = journal_text_of(c->text);
 		choice->label[i] = (unsigned char)(!c->is_labelled ? JOURNAL_UNKNOWN
 						   : c->is_right   ? JOURNAL_RIGHT
 								   : JOURNAL_WRONG);

@@ -25,14 +25,6 @@ static_assert(sizeof(struct candidate) + sizeof(struct veto_interval) + 2 * size
 		      1024,
 	"the bound in veto.h");
 
-static int64_t named_value(const struct veto_rule *rule, const char *name, int64_t otherwise)
-{
-	for (size_t i = 0; rule->policy->param[i].name; i++)
-		if (strcmp(rule->policy->param[i].name, name) == 0)
-			return rule->values.value[i][0];
-	return otherwise;
-}
-
 /* Order by place in the table, then by values: so the caller's order does not matter. */
 static int compare_rules(const struct rule *a, const struct rule *b)
 {
@@ -47,8 +39,8 @@ static void insert_rule(struct board *b, const struct veto_rule *rule, uint32_t 
 		.rule = *rule,
 		.policy = (const struct policy *)rule->policy,
 		.index = index,
-		.field = (uint32_t)named_value(rule, "score", policy_asks(rule) ? VETO_SUBSET_FIRST : VETO_FIELDS),
-		.min_survivors = (uint32_t)named_value(rule, "min_survivors", 0),
+		.field = (uint32_t)policy_value(rule, "score", veto_rule_asks(rule) ? VETO_SUBSET_FIRST : VETO_FIELDS),
+		.min_survivors = (uint32_t)policy_value(rule, "min_survivors", 0),
 		.is_shadow = policy_is_shadow(rule),
 	};
 	uint32_t at = b->rules++;

@@ -182,7 +182,7 @@ static int fold(struct veto_stream *s)
 
 		if (p->state && s->info.table)
 			take_certainty(s, p);
-		if (p->event.kind == VETO_TOKEN && p->event.candidate < s->info.candidates)
+		if (s->info.head && p->event.kind == VETO_TOKEN && p->event.candidate < s->info.candidates)
 			take_reward(s, p);
 		refused = veto_session_push(s->session, &p->event);
 		if (refused)

@@ -148,7 +148,7 @@ int veto_stream_open(struct veto_verifier *v, const struct veto_stream_info *inf
 		/* A score that no row has would leave its rule without effect. */
 		err = param_check_fields(&info->rule[i], fields_of(info),
 			"the rows of this stream come without that score (a reward needs a head)", why);
-		if (!err && policy_asks(&info->rule[i]) && !(info->is_asked && info->subset_tokens == 2))
+		if (!err && veto_rule_asks(&info->rule[i]) && !(info->is_asked && info->subset_tokens == 2))
 			err = param_fail(
 				-EINVAL, why, "%s: this source does not answer questions", info->rule[i].policy->name);
 		s->rule[i] = info->rule[i];

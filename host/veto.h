@@ -311,6 +311,8 @@ struct veto_question {
 	const char *verdict; /* if the model thinks first: stands behind its thoughts */
 	uint32_t think_tokens; /* so many at most; 0: it answers at once */
 };
+/* Whether the rule asks the model. */
+bool veto_rule_asks(const struct veto_rule *rule);
 /* The question of an ASK.  -EINVAL: the rule asks nothing */
 int veto_rule_question(const struct veto_rule *rule, uint32_t question, struct veto_question *out);
 /* Texts that the rule waits for, joined by |, in lower case; NULL: none. */

@@ -186,7 +186,8 @@ static void rows_that_no_device_can_score_are_refused(void **state)
 	info.rules = 1;
 	info.candidates = 1;
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);
-	assert_string_equal(why, "weighted: score=topk_confidence: the rows of this stream come without that score (a reward needs a head)");
+	assert_string_equal(why,
+		"weighted: score=topk_confidence: the rows of this stream come without that score (a reward needs a head)");
 	info.top_k = 5;
 	info.subset_tokens = 1;
 	assert_int_equal(veto_stream_open(v, &info, &s, why), -EINVAL);

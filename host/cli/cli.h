@@ -43,6 +43,10 @@ bool is_policy(const char *text);
 /* A rule from an option's text, or from the JSON file that it names; EXIT_MISUSED, having said so, if it is none, or of
  * the other role. */
 int read_rule(const char *command, const char *option, const char *text, bool selects, struct veto_rule *out);
+/* Whether a score that the rule reads is the reward. */
+bool rule_reads_reward(const struct veto_rule *rule);
+/* Rules as one text, "none" if there are none; returns its length, as snprintf does. */
+size_t rules_print(const struct veto_rule *rule, uint32_t rules, char *text, size_t bytes);
 /* Where there is a head, a gate ranks by its reward, unless its text, or the file that this names, says by what. */
 void rule_prefer_reward(const char *text, struct veto_rule *rule);
 /* How rules are used.  What a policy file was calibrated for must be the same: EXIT_MISUSED, having said what is not. */

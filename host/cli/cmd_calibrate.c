@@ -59,7 +59,6 @@ static int read_share(const char *option, const char *text, double *out)
 static int read_option(int option, char *text, void *arg)
 {
 	struct args *args = arg;
-	int64_t seed;
 	int index, status;
 
 	switch (option) {
@@ -92,10 +91,7 @@ static int read_option(int option, char *text, void *arg)
 	case 'x':
 		return split_read("calibrate", text, &args->split);
 	case 'e':
-		if (read_count("calibrate", "--seed", text, 0, INT64_MAX, &seed))
-			return EXIT_MISUSED;
-		args->split.seed = (uint64_t)seed;
-		return EXIT_DONE;
+		return split_read_seed("calibrate", text, &args->split);
 	case 'o':
 		args->output = text;
 		return EXIT_DONE;
@@ -233,14 +229,6 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 
 /* --- The policy file --- */
 
-static bool reads_reward(const struct veto_rule *rule)
-{
-	for (size_t i = 0; rule->policy->param[i].name; i++)
-		if (rule->policy->param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == VETO_REWARD)
-			return true;
-	return false;
-}
-
 /* What it was calibrated for; what the recording does not state is left out. */
 static void write_usage(struct usage usage, bool has_head, FILE *out)
 {
@@ -284,7 +272,7 @@ static int write_policy(
 	fprintf(out,
 		",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": %u,\n\t\"calibrated_max_tokens\": %u",
 		trace->candidates, trace->cohort, trace->max_tokens);
-	write_usage(recorded_usage(trace), reads_reward(&list->setting[found->chosen].rule[0]), out);
+	write_usage(recorded_usage(trace), rule_reads_reward(&list->setting[found->chosen].rule[0]), out);
 	fprintf(out, "\n}\n");
 	return fclose(out) ? failed("calibrate", "can't write '%s': %m", args->output) : EXIT_DONE;
 }
@@ -372,14 +360,10 @@ int cmd_calibrate(int argc, char **argv)
 
 	if (status || wants_help)
 		return status ? status : close_stdout("calibrate", EXIT_DONE);
-	status = recorded_read("calibrate", argc, argv, true, &trace);
+	status = recorded_open("calibrate", argc, argv, args.as, args.head_path, &trace);
 	if (status)
 		return status;
-	status = recorded_as("calibrate", args.as, &trace);
-	if (!status)
-		status = recorded_reward("calibrate", args.head_path, &trace);
-	if (!status)
-		status = run(&args, &trace);
+	status = run(&args, &trace);
 	trace_free(&trace);
 	return close_stdout("calibrate", status);
 }

@@ -51,7 +51,6 @@ static int add_text(const char *option, const char *text, const char *list[SETTI
 static int read_option(int option, char *text, void *arg)
 {
 	struct args *args = arg;
-	int64_t seed;
 
 	switch (option) {
 	case 'p':
@@ -69,10 +68,7 @@ static int read_option(int option, char *text, void *arg)
 	case 'a':
 		return read_part(text, args);
 	case 'd':
-		if (read_count("evaluate", "--seed", text, 0, INT64_MAX, &seed))
-			return EXIT_MISUSED;
-		args->split.seed = (uint64_t)seed;
-		return EXIT_DONE;
+		return split_read_seed("evaluate", text, &args->split);
 	case 'r':
 		args->report = text;
 		return EXIT_DONE;
@@ -271,14 +267,10 @@ int cmd_evaluate(int argc, char **argv)
 
 	if (status || wants_help)
 		return status ? status : close_stdout("evaluate", EXIT_DONE);
-	status = recorded_read("evaluate", argc, argv, true, &trace);
+	status = recorded_open("evaluate", argc, argv, args.as, args.head_path, &trace);
 	if (status)
 		return status;
-	status = recorded_as("evaluate", args.as, &trace);
-	if (!status)
-		status = recorded_reward("evaluate", args.head_path, &trace);
-	if (!status)
-		status = play_all(&args, &trace);
+	status = play_all(&args, &trace);
 	trace_free(&trace);
 	return close_stdout("evaluate", status);
 }

@@ -55,14 +55,7 @@ int setting_read(
 
 size_t setting_print(const struct setting *setting, char *text, size_t bytes)
 {
-	size_t used = (size_t)snprintf(text, bytes, "%s", setting->rules > 1 ? "" : "none");
-
-	for (uint32_t i = 0; i + 1 < setting->rules && used < bytes; i++) {
-		used += (size_t)snprintf(text + used, bytes - used, "%s", i ? VETO_RULES_JOINED : "");
-		if (used < bytes)
-			used += (size_t)veto_rule_print(&setting->rule[i], text + used, bytes - used);
-	}
-	return used;
+	return rules_print(setting->rule, setting->rules - 1, text, bytes);
 }
 
 static void add_outcome(struct sums *s, const struct outcome *o)

@@ -58,7 +58,6 @@ static int read_option(int option, char *text, void *arg)
 	static const char *const features[] = {"hidden", "scores", "both", NULL},
 				 *const labels[] = {"answer", "steps", NULL}, *const sizes[] = {"0", "16", "32", NULL};
 	struct args *args = arg;
-	int64_t seed;
 	int index = 0, status = EXIT_DONE;
 
 	switch (option) {
@@ -77,9 +76,7 @@ static int read_option(int option, char *text, void *arg)
 	case 'x':
 		return split_read("head", text, &args->split);
 	case 'e':
-		status = read_count("head", "--seed", text, 0, INT64_MAX, &seed);
-		args->split.seed = status ? 0 : (uint64_t)seed;
-		return status;
+		return split_read_seed("head", text, &args->split);
 	case 'o':
 		args->output = text;
 		return EXIT_DONE;

@@ -201,7 +201,7 @@ struct usage recorded_usage(const struct trace *t)
 		{t->model, t->fingerprint, t->sampler, t->template, t->source ? t->source : "exact", t->head}};
 }
 
-int recorded_reward(const char *command, const char *head_path, struct trace *trace)
+static int add_rewards(const char *command, const char *head_path, struct trace *trace)
 {
 	struct veto_head *head;
 	char why[VETO_WHY_MAX];
@@ -218,6 +218,20 @@ int recorded_reward(const char *command, const char *head_path, struct trace *tr
 		err = param_fail(-ENOMEM, why, "out of memory");
 	veto_head_close(head);
 	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
+}
+
+int recorded_open(const char *command, int argc, char **argv, const char *as, const char *head_path, struct trace *out)
+{
+	int status = recorded_read(command, argc, argv, true, out);
+
+	if (status)
+		return status;
+	status = recorded_as(command, as, out);
+	if (!status)
+		status = add_rewards(command, head_path, out);
+	if (status)
+		trace_free(out);
+	return status;
 }
 
 static bool has_state(const struct trace_candidate *c, uint32_t token)
@@ -246,12 +260,11 @@ static int check_rung(const struct trace *trace, const struct veto_rule *rule, u
 static int check_rungs(const struct trace *trace, const struct veto_rule *rule, char *why)
 {
 	const struct veto_param *param = rule->policy->param;
-	bool reads_reward = false;
 	int err = 0;
 
+	if (!trace->has_gaps || !rule_reads_reward(rule))
+		return 0;
 	for (size_t i = 0; param[i].name; i++)
-		reads_reward |= param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == VETO_REWARD;
-	for (size_t i = 0; reads_reward && trace->has_gaps && param[i].name; i++)
 		for (uint32_t k = 0; strcmp(param[i].name, "rungs") == 0 && k < rule->values.count[i] && !err; k++)
 			err = check_rung(trace, rule, (uint32_t)rule->values.value[i][k], why);
 	return err;
@@ -259,14 +272,13 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
-	struct veto_question question;
 	struct veto_session *session;
 	int err = 0;
 
 	for (uint32_t r = 0; r < rules && !err; r++) {
 		if (strcmp(rule[r].policy->name, "partial-reward") == 0)
 			return param_fail(-EINVAL, why, "partial-reward: beams fork, and recorded candidates can't");
-		if (veto_rule_question(&rule[r], 0, &question) == 0)
+		if (veto_rule_asks(&rule[r]))
 			return param_fail(-EINVAL, why, "%s: it asks the model, and recorded candidates can't answer",
 				rule[r].policy->name);
 		err = param_check_fields(

@@ -43,9 +43,8 @@ struct fate {
 int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
 	uint32_t rules, struct played *out, struct fate *fate, char *why);
 
-/* Give the recorded tokens the rewards of the head in that file; EXIT_MISUSED, having said so, if it is none for them, and
- * EXIT_DONE if the path is NULL. */
-int recorded_reward(const char *command, const char *head_path, struct trace *trace);
+/* Read recordings to play them, as recorded_read() and recorded_as(), with the rewards of a head (NULL: none). */
+int recorded_open(const char *command, int argc, char **argv, const char *as, const char *head_path, struct trace *out);
 
 /* Errors as veto_session_new(); -EINVAL also for a rule that forks, which recorded candidates can't, that reads a score
  * which some candidate lacks, or ranks by a reward where none was recorded. */

@@ -66,6 +66,26 @@ int read_rule(const char *command, const char *option, const char *text, bool se
 	return 0;
 }
 
+bool rule_reads_reward(const struct veto_rule *rule)
+{
+	for (size_t i = 0; rule->policy->param[i].name; i++)
+		if (rule->policy->param[i].type == VETO_PARAM_FIELD && rule->values.value[i][0] == VETO_REWARD)
+			return true;
+	return false;
+}
+
+size_t rules_print(const struct veto_rule *rule, uint32_t rules, char *text, size_t bytes)
+{
+	size_t used = (size_t)snprintf(text, bytes, "%s", rules > 0 ? "" : "none");
+
+	for (uint32_t i = 0; i < rules && used < bytes; i++) {
+		used += (size_t)snprintf(text + used, bytes - used, "%s", i ? VETO_RULES_JOINED : "");
+		if (used < bytes)
+			used += (size_t)veto_rule_print(&rule[i], text + used, bytes - used);
+	}
+	return used;
+}
+
 void rule_prefer_reward(const char *text, struct veto_rule *rule)
 {
 	const struct veto_param *param = rule->policy->param;

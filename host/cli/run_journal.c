@@ -19,13 +19,9 @@ static void print_member(FILE *out, const char *key, const char *text)
 
 static void print_rules(FILE *out, const struct run_args *args)
 {
-	char rules[VETO_RULES_MAX * 1024] = "none", select[1024];
-	size_t used = 0;
+	char rules[VETO_RULES_MAX * 1024], select[1024];
 
-	for (uint32_t i = 0; i + 1 < args->rules; i++) {
-		used += (size_t)snprintf(rules + used, sizeof(rules) - used, "%s", i ? VETO_RULES_JOINED : "");
-		used += (size_t)veto_rule_print(&args->rule[i], rules + used, sizeof(rules) - used);
-	}
+	rules_print(args->rule, args->rules - 1, rules, sizeof(rules));
 	veto_rule_print(&args->rule[args->rules - 1], select, sizeof(select));
 	print_member(out, "policy", rules);
 	print_member(out, "select", select);
@@ -105,11 +101,6 @@ int run_journal_open(struct run_journal *j, const struct run_args *args, const s
 	return err == -ENOMEM ? param_fail(err, why, "out of memory") : err;
 }
 
-static struct journal_text text_of(const char *text)
-{
-	return text ? (struct journal_text){text, strlen(text)} : (struct journal_text){0};
-}
-
 void run_journal_prompt(struct run_journal *j, const struct run_args *args, const struct prompt *prompt,
 	const struct run_outcome *outcome)
 {
@@ -120,8 +111,8 @@ void run_journal_prompt(struct run_journal *j, const struct run_args *args, cons
 	j->known = prompt->answer ? j->known_text : NULL;
 	if (prompt->answer)
 		answer_normalise(prompt->answer, j->known_text);
-	journal_write_prompt(
-		j->journal, &(struct journal_prompt){text_of(prompt->id), text_of(prompt->text), text_of(j->known)});
+	journal_write_prompt(j->journal, &(struct journal_prompt){journal_text_of(prompt->id),
+						 journal_text_of(prompt->text), journal_text_of(j->known)});
 }
 
 /* The likeliest tokens' log-probabilities, from the logits that they have. */
@@ -162,7 +153,7 @@ void run_journal_seen(void *arg, const struct veto_seen *seen)
 	else if (seen->event->kind == VETO_TOKEN)
 		add_token(j, seen, &event);
 	else if (seen->event->kind == VETO_CLOSE && seen->event->answer)
-		event.answer = text_of(c->answer);
+		event.answer = journal_text_of(c->answer);
 	else if (seen->event->kind == VETO_CLOSE)
 		event.is_cut_off = j->tokens[seen->event->candidate] == j->max_tokens;
 	journal_write_event(j->journal, &event);
@@ -185,7 +176,7 @@ void run_journal_choice(struct run_journal *j)
 	choice.label = calloc(o->candidates, sizeof(*choice.label));
 	choice.texts = choice.text && choice.label ? o->candidates : 0;
 	for (uint32_t i = 0; i < choice.texts; i++) {
-		choice.text[i] = text_of(o->candidate[i].text);
+		choice.text[i] = journal_text_of(o->candidate[i].text);
 		choice.label[i] = (unsigned char)label_of(j, &o->candidate[i]);
 	}
 	journal_write_choice(j->journal, &choice);

@@ -18,10 +18,8 @@ static uint64_t find_answer(void *arg, uint32_t candidate, const char *text)
 /* Whether a rule of the run asks the model. */
 static bool is_asking(const struct run_args *args)
 {
-	struct veto_question question;
-
 	for (uint32_t i = 0; i < args->rules; i++)
-		if (veto_rule_question(&args->rule[i], 0, &question) == 0)
+		if (veto_rule_asks(&args->rule[i]))
 			return true;
 	return false;
 }

@@ -47,6 +47,16 @@ int split_read(const char *command, const char *text, struct split *out)
 	return EXIT_DONE;
 }
 
+int split_read_seed(const char *command, const char *text, struct split *out)
+{
+	int64_t seed;
+
+	if (read_count(command, "--seed", text, 0, INT64_MAX, &seed))
+		return EXIT_MISUSED;
+	out->seed = (uint64_t)seed;
+	return EXIT_DONE;
+}
+
 /* By the shares. */
 static enum part draw_part(const struct split *s, const struct trace_question *q)
 {

@@ -21,6 +21,9 @@ enum part part_find(const char *name);
  * neither. */
 int split_read(const char *command, const char *text, struct split *out);
 
+/* The seed of the draw from an option's value; EXIT_MISUSED, having said so, if it is none. */
+int split_read_seed(const char *command, const char *text, struct split *out);
+
 /* The part of every question, PARTS: in none, to be freed; NULL without a split, or having said what is wrong, with
  * *status the exit code.  By shares, questions of the same text are in the same part. */
 enum part *split_parts(const char *command, const struct split *split, const struct trace *trace, int *status);

@@ -27,15 +27,13 @@ static uint32_t count_tokens(const struct engine *e, const char *text)
 	return text ? (uint32_t)-llama_tokenize(e->vocab, text, (int32_t)strlen(text), NULL, 0, false, false) : 0;
 }
 
-/* Rules whose questions 0, 1, ... end where one is as the last. */
+/* Of one rule. */
 #define QUESTIONS_MAX 3
 
 bool engine_asks(const struct engine *e)
 {
-	struct veto_question q;
-
 	for (uint32_t i = 0; i < e->options.rules; i++)
-		if (veto_rule_question(&e->options.rule[i], 0, &q) == 0)
+		if (veto_rule_asks(&e->options.rule[i]))
 			return true;
 	return false;
 }

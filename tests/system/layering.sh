@@ -45,7 +45,7 @@ allow host/calibration.[ch] -- calibration.h
 allow host/crc32c.[ch] -- crc32c.h
 allow host/interval.[ch] -- veto.h interval.h
 allow host/journal.[ch] host/journal_write.c -- veto.h journal.h map.h crc32c.h param.h
-allow host/recording*.[ch] -- veto.h recording.h recording_parts.h journal.h json.h map.h npy.h trace.h trace_states.h param.h
+allow host/recording*.[ch] -- veto.h recording.h journal.h json.h map.h npy.h trace.h trace_states.h param.h
 allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
 allow host/trace.[ch] host/trace_states.[ch] -- veto.h trace.h trace_states.h hash.h map.h npy.h param.h policy.h
 allow host/trainer.[ch] -- trainer.h
