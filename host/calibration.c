@@ -79,14 +79,11 @@ uint32_t calibration_needed(const struct calibration *c)
 uint32_t calibration_choose(
 	const struct calibration *c, const double *loss, uint32_t settings, uint32_t units, double *p, uint32_t *tested)
 {
-	uint32_t i = 1;
+	uint32_t passed = 0;
 
-	p[0] = 0; /* of what rejects nothing, whose risk is known */
-	for (*tested = 1; i < settings; i++) {
-		p[i] = calibration_p(c, loss + (uint64_t)i * units, units);
-		++*tested;
-		if (p[i] > c->delta)
-			break;
+	for (*tested = 0; *tested < settings && passed == *tested; ++*tested) {
+		p[*tested] = calibration_p(c, loss + (uint64_t)*tested * units, units);
+		passed += p[*tested] <= c->delta;
 	}
-	return i - 1;
+	return passed;
 }

@@ -25,8 +25,8 @@ double calibration_p(const struct calibration *c, const double *loss, uint32_t u
 /* The units that are needed to certify anything: at no loss at all p is at most delta from so many on. */
 uint32_t calibration_needed(const struct calibration *c);
 
-/* Walk the settings, loss[setting * units + unit], from the first, which rejects nothing, on, and stop at the first whose p is
- * above delta; returns the last one before it.  p[settings]: what was found, up to there; *tested: how many. */
+/* Walk the settings, loss[setting * units + unit], and stop at the first whose p is above delta.  Returns how many passed: the
+ * last of them is the one to use.  p[settings]: what was found, of *tested settings. */
 uint32_t calibration_choose(const struct calibration *c, const double *loss, uint32_t settings, uint32_t units,
 	double *p, uint32_t *tested);
 

@@ -24,8 +24,9 @@ static int compare(const struct trace *a, const struct trace *b, const char *a_p
 	const struct {
 		const char *what, *a, *b;
 	} texts[] = {{"model", a->model, b->model}, {"fingerprint", a->fingerprint, b->fingerprint},
-		{"sampler", a->sampler, b->sampler}, {"template", a->template, b->template},
-		{"source", a->source, b->source}, {"head", a->head, b->head}, {"policy", a->policy, b->policy}};
+		{"sampler", a->sampler, b->sampler}, {"template", a->template, b->template}, {"step", a->step, b->step},
+		{"answer", a->answer, b->answer}, {"source", a->source, b->source}, {"head", a->head, b->head},
+		{"policy", a->policy, b->policy}};
 	const struct {
 		const char *what;
 		uint32_t a, b;

@@ -51,6 +51,8 @@ void recording_print_header(const struct trace *t, bool is_trace, FILE *out)
 	fprintf(out, ",\"candidates\":%u,\"cohort\":%u,\"max_tokens\":%u", t->candidates, t->cohort, t->max_tokens);
 	print_text("template", t->template, out);
 	print_text("source", t->source, out);
+	print_text("step", t->step, out);
+	print_text("answer", t->answer, out);
 	print_text("head", t->head, out);
 	/* A journal of a trace holds neither verdicts nor choices. */
 	print_text("policy", t->policy && is_trace ? t->policy : "none", out);

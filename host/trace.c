@@ -71,8 +71,8 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		const char *key;
 		char **text;
 	} texts[] = {{"model", &t->model}, {"fingerprint", &t->fingerprint}, {"sampler", &t->sampler},
-		{"template", &t->template}, {"source", &t->source}, {"head", &t->head}, {"policy", &t->policy},
-		{"select", &t->select}};
+		{"template", &t->template}, {"step", &t->step}, {"answer", &t->answer}, {"source", &t->source},
+		{"head", &t->head}, {"policy", &t->policy}, {"select", &t->select}};
 	uint32_t version;
 	int err = read_count(line, kind, 1, 1, &version, why);
 
@@ -443,6 +443,8 @@ void trace_free(struct trace *t)
 	free(t->fingerprint);
 	free(t->sampler);
 	free(t->template);
+	free(t->step);
+	free(t->answer);
 	free(t->source);
 	free(t->head);
 	free(t->policy);

@@ -42,6 +42,7 @@ struct trace {
 	char *model, *fingerprint; /* who wrote: in words, and as a backbone's fingerprint and quantisation */
 	char *sampler; /* a JSON object */
 	char *template; /* what prompts were put into */
+	char *step, *answer; /* text that ends a step; where answers stand */
 	char *source; /* of the scores: "exact", or "top-k:20" */
 	char *head; /* checksum of the head that the rewards are of */
 	char *policy, *select; /* rules: "none", or joined by VETO_RULES_JOINED; and the selecting one */

@@ -64,12 +64,12 @@ static void the_walk_ends_at_the_first_setting_that_fails(void **state)
 	(void)state;
 	for (int i = 0; i < UNITS; i++)
 		loss[3 * UNITS + i] = i % 3 == 0; /* fails; the one behind it would not */
-	assert_int_equal(calibration_choose(&c, loss, SETTINGS, UNITS, p, &tested), 2);
+	assert_int_equal(calibration_choose(&c, loss, SETTINGS, UNITS, p, &tested), 3);
 	assert_int_equal(tested, 4);
 	assert_true(p[2] <= 0.1 && p[3] > 0.1);
 	for (int i = 0; i < UNITS; i++)
 		loss[UNITS + i] = 1;
-	assert_int_equal(calibration_choose(&c, loss, SETTINGS, UNITS, p, &tested), 0);
+	assert_int_equal(calibration_choose(&c, loss, SETTINGS, UNITS, p, &tested), 1);
 	assert_int_equal(tested, 2);
 }
 
@@ -173,7 +173,7 @@ static uint32_t choose(enum way way, const struct question *q, double alpha)
 		for (int i = 0; i < LEVELS; i++)
 			loss[i * UNITS + unit] = (double)q[unit].lost[i] / q[unit].right;
 	if (way == WAY_WSR || way == WAY_HB)
-		return calibration_choose(&c, loss, LEVELS, UNITS, p, &tested);
+		return calibration_choose(&c, loss, LEVELS, UNITS, p, &tested) - 1;
 	for (; level < LEVELS; level++) {
 		double mean = 0;
 

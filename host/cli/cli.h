@@ -40,6 +40,8 @@ int read_count(const char *command, const char *option, const char *text, int64_
 int read_decimal(const char *command, const char *option, const char *text, double low, double high, double *out);
 /* Whether a text names a policy, and not a file. */
 bool is_policy(const char *text);
+/* The file that a rule's text names, to be freed; NULL with 0: it names none.  -EINVAL */
+int rule_file_read(const char *text, char **json, size_t *bytes, char *why);
 /* A rule from an option's text, or from the JSON file that it names; EXIT_MISUSED, having said so, if it is none, or of
  * the other role. */
 int read_rule(const char *command, const char *option, const char *text, bool selects, struct veto_rule *out);
@@ -49,24 +51,6 @@ bool rule_reads_reward(const struct veto_rule *rule);
 size_t rules_print(const struct veto_rule *rule, uint32_t rules, char *text, size_t bytes);
 /* Where there is a head, a gate ranks by its reward, unless its text, or the file that this names, says by what. */
 void rule_prefer_reward(const char *text, struct veto_rule *rule);
-/* How rules are used.  What a policy file was calibrated for must be the same: EXIT_MISUSED, having said what is not. */
-enum usage_text {
-	USAGE_MODEL,
-	USAGE_FINGERPRINT,
-	USAGE_SAMPLER,
-	USAGE_TEMPLATE,
-	USAGE_SOURCE,
-	USAGE_HEAD,
-	USAGE_SELECT,
-	USAGE_TEXTS
-};
-extern const char *const usage_names[USAGE_TEXTS];
-struct usage {
-	uint32_t candidates, cohort, max_tokens;
-	const char *text
-		[USAGE_TEXTS]; /* NULL: not known, and so not compared; the model counts where fingerprints are not known */
-};
-int check_calibrated(const char *command, const char *text, const struct usage *usage);
 /* That a file to be written is none of those named from argv[optind] on; EXIT_MISUSED, having said so. */
 int check_output(const char *command, const char *option, const char *output, int argc, char **argv);
 bool is_same_file(const char *a, const char *b);

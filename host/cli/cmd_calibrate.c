@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* veto calibrate: chooses a policy's free number so that its risk is at most alpha, as far as recorded questions can show. */
 #include "calibration.h"
-#include "cli.h"
 #include "evaluation.h"
-#include "json.h"
 #include "random.h"
 #include "settings.h"
 
@@ -16,25 +14,33 @@ static const char help[] =
 	"Usage: veto calibrate --policy P [OPTION]... -o FILE RECORDING...\n"
 	"Chooses the free number of a policy, written key=?, so that with a chance of at least 1 - delta its risk on new questions\n"
 	"like the recorded ones is at most alpha.\n\n"
-	"      --policy P       a rejecting rule: floor with threshold=?, or gate or window-floor with keep=?\n"
+	"      --policy P       rules, joined by ' + ' or in several options, that are in force together; one number is free: threshold=?\n"
+	"                       of floor (found from the fit part), keep=?, or key=?FROM..TO, from what rejects least on\n"
 	"      --select S       how the answer is chosen (default majority)\n"
 	"      --risk R         candidate: the chance that a right candidate of a question is rejected (default); pooled: the share of\n"
 	"                       all right candidates; answer: of questions that lose their right answer\n"
 	"      --alpha A        the risk that is allowed (default 0.1)\n"
 	"      --delta D        the chance that it is higher nevertheless (default 0.1)\n"
 	"      --pvalue V       wsr (default) or hb\n"
+	"      --lists K        so many policies are tried with these questions, to keep the best: each is tested at delta / K\n"
 	"      --head FILE      the rewards of this head, for scores that are called reward (veto head train)\n"
 	"      --split F,C,T    shares of the questions for fit, calibrate and test, or a JSON file (default 0.3,0.5,0.2)\n"
 	"      --as top-k:K     with what the K likeliest tokens tell only, as a server lists them\n"
+	"      --vocab N        tokens of the model, for entropy and self-certainty with --as, if the recording does not say\n"
+	"      --cohort K       as if K candidates were written at a time (default: as recorded)\n"
 	"      --seed S         of the split and of the order of questions (default 1)\n"
 	"  -o, --output FILE    the policy, for --policy FILE\n"
 	"      --json           what was found as one JSON object\n"
 	"      --help           this text\n";
 
 struct args {
-	const char *policy, *select, *output, *as, *head_path;
+	char *policy; /* all of them, joined */
+	const char *select, *output;
+	struct recorded_how recorded;
 	enum risk risk;
-	struct calibration how;
+	struct calibration how; /* delta: that of one list */
+	double delta; /* of all lists */
+	int64_t lists;
 	struct split split;
 	bool is_json;
 };
@@ -56,6 +62,19 @@ static int read_share(const char *option, const char *text, double *out)
 	return *out > 0 && *out < 1 ? EXIT_DONE : misused("calibrate", "%s %s: it lies between 0 and 1", option, text);
 }
 
+static int add_policy(const char *text, struct args *args)
+{
+	char *joined = NULL;
+	const int length = asprintf(
+		&joined, "%s%s%s", args->policy ? args->policy : "", args->policy ? VETO_RULES_JOINED : "", text);
+
+	if (length < 0)
+		return failed("calibrate", "out of memory");
+	free(args->policy);
+	args->policy = joined;
+	return EXIT_DONE;
+}
+
 static int read_option(int option, char *text, void *arg)
 {
 	struct args *args = arg;
@@ -63,10 +82,7 @@ static int read_option(int option, char *text, void *arg)
 
 	switch (option) {
 	case 'p':
-		if (args->policy)
-			return misused("calibrate", "--policy is given twice");
-		args->policy = text;
-		return EXIT_DONE;
+		return add_policy(text, args);
 	case 's':
 		args->select = text;
 		return EXIT_DONE;
@@ -81,13 +97,9 @@ static int read_option(int option, char *text, void *arg)
 	case 'a':
 		return read_share("--alpha", text, &args->how.alpha);
 	case 'd':
-		return read_share("--delta", text, &args->how.delta);
-	case 'k':
-		args->as = text;
-		return EXIT_DONE;
-	case 'g':
-		args->head_path = text;
-		return EXIT_DONE;
+		return read_share("--delta", text, &args->delta);
+	case 'l':
+		return read_count("calibrate", "--lists", text, 1, 1000000, &args->lists);
 	case 'x':
 		return split_read("calibrate", text, &args->split);
 	case 'e':
@@ -95,9 +107,11 @@ static int read_option(int option, char *text, void *arg)
 	case 'o':
 		args->output = text;
 		return EXIT_DONE;
-	default:
+	case 'j':
 		args->is_json = true;
 		return EXIT_DONE;
+	default:
+		return recorded_option("calibrate", option, text, &args->recorded);
 	}
 }
 
@@ -110,9 +124,9 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		{"alpha", required_argument, NULL, 'a'},
 		{"delta", required_argument, NULL, 'd'},
 		{"pvalue", required_argument, NULL, 'v'},
-		{"head", required_argument, NULL, 'g'},
+		{"lists", required_argument, NULL, 'l'},
 		{"split", required_argument, NULL, 'x'},
-		{"as", required_argument, NULL, 'k'},
+		RECORDED_OPTIONS,
 		{"seed", required_argument, NULL, 'e'},
 		{"output", required_argument, NULL, 'o'},
 		{"json", no_argument, NULL, 'j'},
@@ -126,6 +140,7 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		return status;
 	if (!args->policy || !args->output)
 		return misused("calibrate", "--policy and -o are needed; see veto calibrate --help");
+	args->how.delta = args->delta / (double)args->lists;
 	if (check_output("calibrate", "-o", args->output, argc, argv))
 		return EXIT_MISUSED;
 	return args->split.text ? EXIT_DONE : split_read("calibrate", "0.3,0.5,0.2", &args->split);
@@ -163,27 +178,35 @@ static void shuffle(uint32_t *order, uint32_t count, uint64_t seed)
 
 struct found {
 	double *loss; /* [SETTINGS][units] */
-	double p[SETTINGS];
-	uint64_t saved[SETTINGS]; /* tokens */
+	double p[SETTINGS], mean[SETTINGS]; /* loss */
+	uint64_t tokens[SETTINGS], full_tokens;
 	uint32_t units, chosen, tested, unlabelled;
 };
 
-/* Play every setting on the calibrate part.  Which questions count does not depend on the setting. */
+/* Play a setting on the calibrate part.  EXIT_FAILED, having said why. */
+static int play(const struct trace *trace, const enum part *part, const struct setting *setting, struct evaluation *out)
+{
+	char why[VETO_WHY_MAX];
+
+	return evaluation_make(trace, part, PART_CALIBRATE, setting, out, why)
+		       ? failed("calibrate", "--policy %s: %s", setting->policy, why)
+		       : EXIT_DONE;
+}
+
+/* Which questions count does not depend on the setting. */
 static int find_losses(const struct args *args, const struct trace *trace, const enum part *part,
 	const struct settings *list, struct found *found)
 {
 	uint32_t *order = calloc(trace->questions, sizeof(*order));
 	size_t losses = 0;
-	char why[VETO_WHY_MAX];
 	int status = order ? EXIT_DONE : failed("calibrate", "out of memory");
 
 	for (int i = 0; i < SETTINGS && !status; i++) {
 		struct evaluation e;
 
-		if (evaluation_make(trace, part, PART_CALIBRATE, &list->setting[i], &e, why)) {
-			status = failed("calibrate", "--policy %s: %s", list->text[i], why);
+		status = play(trace, part, &list->setting[i], &e);
+		if (status)
 			break;
-		}
 		found->unlabelled = e.unlabelled;
 		if (i == 0)
 			shuffle(order, (uint32_t)e.sums.questions, args->split.seed);
@@ -193,11 +216,42 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 			if (!isnan(loss))
 				found->loss[losses++] = loss;
 		}
-		found->saved[i] = e.sums.full_tokens - e.sums.tokens;
+		found->tokens[i] = e.sums.tokens;
+		found->full_tokens = e.sums.full_tokens;
 		evaluation_free(&e);
 	}
 	found->units = (uint32_t)(losses / SETTINGS);
+	for (size_t i = 0; i < losses; i++)
+		found->mean[i / found->units] += found->loss[i] / found->units;
 	free(order);
+	return status;
+}
+
+/* Whether the rule with the free number saves something, beyond what the others do. */
+static int check_saving(const struct args *args, const struct trace *trace, const enum part *part,
+	const struct settings *list, const struct found *found)
+{
+	struct setting others = list->setting[found->chosen];
+	struct evaluation e;
+	int status;
+
+	others.rules--;
+	memmove(&others.rule[list->free_rule], &others.rule[list->free_rule + 1],
+		(others.rules - list->free_rule) * sizeof(*others.rule));
+	status = play(trace, part, &others, &e);
+	if (status)
+		return status;
+	if (e.sums.tokens <= found->tokens[found->chosen])
+		status =
+			found->tested == SETTINGS
+				? failed("calibrate", "--policy %s: no setting of the list saves anything",
+					  args->policy)
+				: failed("calibrate",
+					  "no setting of --policy %s that saves something is certified: %s has p = %.4f, above delta "
+					  "%g; no policy is written",
+					  args->policy, list->text[found->tested - 1], found->p[found->tested - 1],
+					  args->how.delta);
+	evaluation_free(&e);
 	return status;
 }
 
@@ -205,6 +259,7 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 	const struct settings *list, struct found *found)
 {
 	const uint32_t needed = calibration_needed(&args->how);
+	uint32_t passed;
 	int status;
 
 	found->loss = calloc((size_t)SETTINGS * trace->questions, sizeof(*found->loss));
@@ -216,100 +271,76 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 			"the calibrate part has %u questions that count, and at alpha %g and delta %g at least %u are needed, 150 "
 			"to 400 for settings that save much",
 			found->units, args->how.alpha, args->how.delta, needed);
-	found->chosen = calibration_choose(&args->how, found->loss, SETTINGS, found->units, found->p, &found->tested);
-	if (found->saved[found->chosen] > 0)
-		return EXIT_DONE;
-	if (found->chosen == SETTINGS - 1)
-		return failed("calibrate", "--policy %s: no setting of the list stops anything", args->policy);
-	return failed("calibrate",
-		"no setting of --policy %s that stops anything is certified: %s has p = %.4f, above delta %g; no policy is "
-		"written",
-		args->policy, list->text[found->tested - 1], found->p[found->tested - 1], args->how.delta);
+	passed = calibration_choose(&args->how, found->loss, SETTINGS, found->units, found->p, &found->tested);
+	if (passed == 0)
+		return failed("calibrate",
+			"no setting of --policy %s is certified: %s has p = %.4f, above delta %g; no policy is written",
+			args->policy, list->text[0], found->p[0], args->how.delta);
+	found->chosen = passed - 1;
+	return check_saving(args, trace, part, list, found);
 }
 
-/* --- The policy file --- */
-
-/* What it was calibrated for; what the recording does not state is left out. */
-static void write_usage(struct usage usage, bool has_head, FILE *out)
-{
-	for (int i = 0; i < USAGE_TEXTS; i++) {
-		if (!usage.text[i] || i == USAGE_SELECT || (i == USAGE_HEAD && !has_head))
-			continue;
-		fprintf(out, ",\n\t\"calibrated_%s\": ", usage_names[i]);
-		json_write_string(out, usage.text[i]);
-	}
-}
-
-/* The rule's parameters as JSON members, and what it was calibrated for. */
 static int write_policy(
 	const struct args *args, const struct trace *trace, const struct settings *list, const struct found *found)
 {
-	char text[1024], *rest = text, *pair;
-	FILE *out = fopen(args->output, "we");
+	const struct setting *setting = &list->setting[found->chosen];
+	const struct calibrated how = {risk_names[args->risk], calibration_tests[args->how.test], args->how.alpha,
+		args->delta, args->lists, found->units, args->split.seed};
+	struct usage usage = recorded_usage(trace);
 
-	if (!out)
-		return failed("calibrate", "can't write '%s': %m", args->output);
-	veto_rule_print(&list->setting[found->chosen].rule[0], text, sizeof(text));
-	fprintf(out, "{\n\t\"policy\": \"%s\"", strsep(&rest, ":"));
-	while ((pair = strsep(&rest, ","))) {
-		char *value = strchr(pair, '=');
-		bool is_list;
-
-		*value++ = 0;
-		is_list = strchr(value, '+') != NULL;
-		fprintf(out, ",\n\t\"%s\": %s", pair, is_list ? "[" : "");
-		for (char *one; (one = strsep(&value, "+"));)
-			fprintf(out, strspn(one, "-0123456789.e") == strlen(one) ? "%s%s" : "\"%s\"%s", one,
-				value ? ", " : "");
-		fprintf(out, "%s", is_list ? "]" : "");
-	}
-	fprintf(out,
-		",\n\t\"calibrated_risk\": \"%s\",\n\t\"calibrated_alpha\": %g,\n\t\"calibrated_delta\": %g,\n\t\"calibrated_pvalue\": "
-		"\"%s\",\n\t\"calibrated_units\": %u,\n\t\"calibrated_seed\": %" PRIu64 ",\n\t\"calibrated_select\": ",
-		risk_names[args->risk], args->how.alpha, args->how.delta, calibration_tests[args->how.test],
-		found->units, args->split.seed);
-	json_write_string(out, args->select);
-	fprintf(out,
-		",\n\t\"calibrated_candidates\": %u,\n\t\"calibrated_cohort\": %u,\n\t\"calibrated_max_tokens\": %u",
-		trace->candidates, trace->cohort, trace->max_tokens);
-	write_usage(recorded_usage(trace), rule_reads_reward(&list->setting[found->chosen].rule[0]), out);
-	fprintf(out, "\n}\n");
-	return fclose(out) ? failed("calibrate", "can't write '%s': %m", args->output) : EXIT_DONE;
+	usage.text[USAGE_SELECT] = args->select;
+	usage.rule = setting->rule;
+	usage.rules = setting->rules;
+	return calibrated_write("calibrate", args->output, &usage, list->free_rule, &how);
 }
 
 /* --- The report --- */
 
-static void print_report(
+static double saved_on_calibrate(const struct found *found, uint32_t setting)
+{
+	return 1 - ratio((double)found->tokens[setting], (double)found->full_tokens);
+}
+
+static void print_text(
 	const struct args *args, const struct settings *list, const struct found *found, const struct evaluation *test)
 {
-	const char *chosen = list->text[found->chosen];
 	const struct sums *s = &test->sums;
-	const double saved = 1 - ratio((double)s->tokens, (double)s->full_tokens);
+	const uint32_t chosen = found->chosen;
 
-	if (!args->is_json) {
-		printf("%s: %s\n  risk %s at most %g with a chance of %g, by %s over %u questions (%u settings of %d were tested)\n",
-			args->output, chosen, risk_names[args->risk], args->how.alpha, 1 - args->how.delta,
-			calibration_tests[args->how.test], found->units, found->tested, SETTINGS);
-		if (found->chosen + 1 == SETTINGS)
-			printf("  every setting passed: the list has none that is more aggressive\n");
-		if (s->questions == 0)
-			printf("  there is no test part to look at\n");
-		else
-			printf("  on the test part: %.1f %% of the tokens saved; risk %.4f (%.4f to %.4f) over %" PRIu64
-			       " questions\n",
-				100 * saved, risk_of(s, args->risk), test->low[args->risk], test->high[args->risk],
-				s->questions);
-		if (found->unlabelled + test->unlabelled > 0)
-			printf("  %u questions without labels of all candidates are left out\n",
-				found->unlabelled + test->unlabelled);
-		return;
-	}
-	printf("{\"policy\":\"%s\",\"risk\":\"%s\",\"alpha\":%g,\"delta\":%g,\"pvalue\":\"%s\",\"units\":%u,\"chosen\":%u,\"tested\":%u,"
-	       "\"p\":%.6g,\"saved\":%.6f",
-		chosen, risk_names[args->risk], args->how.alpha, args->how.delta, calibration_tests[args->how.test],
-		found->units, found->chosen, found->tested, found->p[found->chosen], saved);
+	printf("%s: %s\n  risk %s at most %g with a chance of %g, by %s over %u questions (%u settings of %d were tested)\n",
+		args->output, list->text[chosen], risk_names[args->risk], args->how.alpha, 1 - args->delta,
+		calibration_tests[args->how.test], found->units, found->tested, SETTINGS);
+	for (uint32_t i = chosen; i < found->tested; i++)
+		printf("  %s: mean loss %.4f, p = %.4f, %.1f %% of the tokens saved%s%s\n",
+			i == chosen ? "on the calibrate part" : "the next, which failed", found->mean[i], found->p[i],
+			100 * saved_on_calibrate(found, i), i == chosen ? "" : ": ", i == chosen ? "" : list->text[i]);
+	if (chosen + 1 == SETTINGS)
+		printf("  every setting passed: the list has none that is more aggressive\n");
+	if (s->questions == 0)
+		printf("  there is no test part to look at\n");
+	else
+		printf("  on the test part: %.1f %% of the tokens saved; risk %.4f (%.4f to %.4f) over %" PRIu64
+		       " questions\n",
+			100 * estimate_of(s, SAVED), risk_of(s, args->risk), test->low[args->risk],
+			test->high[args->risk], s->questions);
+	if (found->unlabelled + test->unlabelled > 0)
+		printf("  %u questions without labels of all candidates are left out\n",
+			found->unlabelled + test->unlabelled);
+}
+
+static void print_json(
+	const struct args *args, const struct settings *list, const struct found *found, const struct evaluation *test)
+{
+	printf("{\"policy\":\"%s\",\"risk\":\"%s\",\"alpha\":%g,\"delta\":%g,\"lists\":%" PRId64
+	       ",\"pvalue\":\"%s\",\"units\":%u,\"chosen\":%u,\"tested\":%u,\"p\":%.6g,\"saved\":%.6f",
+		list->text[found->chosen], risk_names[args->risk], args->how.alpha, args->delta, args->lists,
+		calibration_tests[args->how.test], found->units, found->chosen, found->tested, found->p[found->chosen],
+		estimate_of(&test->sums, SAVED));
 	evaluation_print_risks(test);
-	printf("}\n");
+	for (uint32_t i = 0; i < found->tested; i++)
+		printf("%s{\"policy\":\"%s\",\"loss\":%.6f,\"p\":%.6g,\"saved\":%.6f}", i ? "," : ",\"list\":[",
+			list->text[i], found->mean[i], found->p[i], saved_on_calibrate(found, i));
+	printf("]}\n");
 }
 
 static int report(const struct args *args, const struct trace *trace, const enum part *part,
@@ -322,13 +353,17 @@ static int report(const struct args *args, const struct trace *trace, const enum
 	if (!err)
 		err = evaluation_resample(&test, NULL, args->split.seed, why);
 	if (!err)
-		print_report(args, list, found, &test);
+		(args->is_json ? print_json : print_text)(args, list, found, &test);
 	evaluation_free(&test);
 	return err ? failed("calibrate", "%s", why) : EXIT_DONE;
 }
 
+#define BEYOND 3 /* alphas: up to such a risk settings are worth a test */
+
 static int run(const struct args *args, const struct trace *trace)
 {
+	/* Answers stand many rejections. */
+	const double most = args->risk == RISK_ANSWER ? 1 : fmin(1, BEYOND * args->how.alpha);
 	static struct settings list;
 	struct found found = {.loss = NULL};
 	int status;
@@ -337,7 +372,7 @@ static int run(const struct args *args, const struct trace *trace)
 	for (int i = PART_CALIBRATE; i <= PART_TEST && !status; i++)
 		status = recorded_check_part("calibrate", trace, part, (enum part)i);
 	if (!status)
-		status = settings_make("calibrate", args->policy, args->select, trace, part, &list);
+		status = settings_make("calibrate", args->policy, args->select, trace, part, most, &list);
 	if (!status)
 		status = calibrate(args, trace, part, &list, &found);
 	if (!status)
@@ -352,18 +387,21 @@ static int run(const struct args *args, const struct trace *trace)
 
 int cmd_calibrate(int argc, char **argv)
 {
-	struct args args = {
-		.select = "majority", .how = {.test = CALIBRATION_WSR, .alpha = 0.1, .delta = 0.1}, .split.seed = 1};
+	struct args args = {.select = "majority",
+		.how = {.test = CALIBRATION_WSR, .alpha = 0.1},
+		.delta = 0.1,
+		.lists = 1,
+		.split.seed = 1};
 	struct trace trace;
 	bool wants_help;
 	int status = read_args(argc, argv, &args, &wants_help);
 
-	if (status || wants_help)
-		return status ? status : close_stdout("calibrate", EXIT_DONE);
-	status = recorded_open("calibrate", argc, argv, args.as, args.head_path, &trace);
-	if (status)
-		return status;
-	status = run(&args, &trace);
-	trace_free(&trace);
+	if (!status && !wants_help)
+		status = recorded_open("calibrate", argc, argv, &args.recorded, &trace);
+	if (!status && !wants_help) {
+		status = run(&args, &trace);
+		trace_free(&trace);
+	}
+	free(args.policy);
 	return close_stdout("calibrate", status);
 }

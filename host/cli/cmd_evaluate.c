@@ -18,6 +18,8 @@ static const char help[] =
 	"                       a JSON file: {question: \"fit\", \"calibrate\" or \"test\"}\n"
 	"      --part PART      fit, calibrate or test: only those questions (with --split)\n"
 	"      --as top-k:K     with what the K likeliest tokens tell only, as a server lists them\n"
+	"      --vocab N        tokens of the model, for entropy and self-certainty with --as, if the recording does not say\n"
+	"      --cohort K       as if K candidates were written at a time (default: as recorded)\n"
 	"      --seed S         of the split's hash and of the intervals (default 1)\n"
 	"      --report FILE    the same as a page of tables and plots in HTML, beside what a length cap, random rejection and an\n"
 	"                       oracle would do\n"
@@ -25,7 +27,8 @@ static const char help[] =
 	"      --help           this text\n";
 
 struct args {
-	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *as, *head_path, *const *path;
+	const char *policy[SETTINGS_MAX], *select[SETTINGS_MAX], *report, *const *path;
+	struct recorded_how recorded;
 	uint32_t paths;
 	uint32_t policies, selects;
 	struct split split;
@@ -57,12 +60,6 @@ static int read_option(int option, char *text, void *arg)
 		return add_text("--policy", text, args->policy, &args->policies);
 	case 's':
 		return add_text("--select", text, args->select, &args->selects);
-	case 'k':
-		args->as = text;
-		return EXIT_DONE;
-	case 'e':
-		args->head_path = text;
-		return EXIT_DONE;
 	case 'x':
 		return split_read("evaluate", text, &args->split);
 	case 'a':
@@ -72,9 +69,11 @@ static int read_option(int option, char *text, void *arg)
 	case 'r':
 		args->report = text;
 		return EXIT_DONE;
-	default:
+	case 'j':
 		args->is_json = true;
 		return EXIT_DONE;
+	default:
+		return recorded_option("evaluate", option, text, &args->recorded);
 	}
 }
 
@@ -83,9 +82,8 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
 		{"select", required_argument, NULL, 's'},
-		{"head", required_argument, NULL, 'e'},
 		{"split", required_argument, NULL, 'x'},
-		{"as", required_argument, NULL, 'k'},
+		RECORDED_OPTIONS,
 		{"part", required_argument, NULL, 'a'},
 		{"seed", required_argument, NULL, 'd'},
 		{"report", required_argument, NULL, 'r'},
@@ -267,7 +265,7 @@ int cmd_evaluate(int argc, char **argv)
 
 	if (status || wants_help)
 		return status ? status : close_stdout("evaluate", EXIT_DONE);
-	status = recorded_open("evaluate", argc, argv, args.as, args.head_path, &trace);
+	status = recorded_open("evaluate", argc, argv, &args.recorded, &trace);
 	if (status)
 		return status;
 	status = play_all(&args, &trace);

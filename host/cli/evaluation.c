@@ -11,29 +11,43 @@
 #define RESAMPLES 2000 /* of the bootstrap over questions */
 #define TAIL 0.025 /* of an interval of 95 %, each way */
 
+/* The texts that VETO_RULES_JOINED joins, out[VETO_RULES_MAX]; returns how many, one more than fit if there are more. */
+static uint32_t split_texts(char *texts, char *out[VETO_RULES_MAX])
+{
+	uint32_t count = 0;
+
+	while (count < VETO_RULES_MAX) {
+		char *end = strstr(texts, VETO_RULES_JOINED);
+
+		out[count++] = texts;
+		if (!end)
+			break;
+		*end = 0;
+		texts = end + strlen(VETO_RULES_JOINED);
+	}
+	return count;
+}
+
 /* The rules of a policy, "none" or joined by VETO_RULES_JOINED, and the selector. */
 static int read_setting(
-	const char *command, const char *policy, const char *select, const struct usage *usage, struct setting *out)
+	const char *command, const char *policy, const char *select, struct usage *usage, struct setting *out)
 {
-	char *texts = strdup(policy), *text = texts;
+	char *texts = strdup(policy), *text[VETO_RULES_MAX];
+	const uint32_t rules = texts && strcmp(policy, "none") != 0 ? split_texts(texts, text) : 0;
 	int status = texts ? EXIT_DONE : failed(command, "out of memory");
 
 	*out = (struct setting){.policy = policy, .select = select};
-	while (!status && text && strcmp(policy, "none") != 0) {
-		char *end = strstr(text, VETO_RULES_JOINED);
-
-		if (end)
-			*end = 0;
-		if (out->rules == VETO_RULES_MAX - 1)
-			status = misused(command, "--policy %s: more than %d rules", policy, VETO_RULES_MAX - 1);
-		else
-			status = read_rule(command, "--policy", text, false, &out->rule[out->rules++]);
+	if (rules == VETO_RULES_MAX)
+		status = misused(command, "--policy %s: more than %d rules", policy, VETO_RULES_MAX - 1);
+	for (; out->rules < rules && !status; out->rules++) {
+		status = read_rule(command, "--policy", text[out->rules], false, &out->rule[out->rules]);
 		if (!status && usage->text[USAGE_HEAD])
-			rule_prefer_reward(text, &out->rule[out->rules - 1]);
-		if (!status)
-			status = check_calibrated(command, text, usage);
-		text = end ? end + strlen(VETO_RULES_JOINED) : NULL;
+			rule_prefer_reward(text[out->rules], &out->rule[out->rules]);
 	}
+	usage->rule = out->rule;
+	usage->rules = rules;
+	for (uint32_t i = 0; i < rules && !status; i++)
+		status = calibrated_check(command, text[i], usage, i);
 	free(texts);
 	return status ? status : read_rule(command, "--select", select, true, &out->rule[out->rules++]);
 }

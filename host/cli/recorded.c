@@ -197,8 +197,13 @@ int recorded_check_part(const char *command, const struct trace *t, const enum p
 
 struct usage recorded_usage(const struct trace *t)
 {
-	return (struct usage){t->candidates, t->cohort, t->max_tokens,
-		{t->model, t->fingerprint, t->sampler, t->template, t->source ? t->source : "exact", t->head}};
+	return (struct usage){
+		.candidates = t->candidates,
+		.cohort = t->cohort,
+		.max_tokens = t->max_tokens,
+		.text = {t->model, t->fingerprint, t->sampler, t->template, t->source ? t->source : "exact", t->step,
+			t->answer, t->head},
+	};
 }
 
 static int add_rewards(const char *command, const char *head_path, struct trace *trace)
@@ -220,15 +225,46 @@ static int add_rewards(const char *command, const char *head_path, struct trace 
 	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
 }
 
-int recorded_open(const char *command, int argc, char **argv, const char *as, const char *head_path, struct trace *out)
+int recorded_option(const char *command, int option, const char *text, struct recorded_how *how)
+{
+	switch (option) {
+	case 'k':
+		how->as = text;
+		return EXIT_DONE;
+	case 'g':
+		how->head_path = text;
+		return EXIT_DONE;
+	case 'c':
+		return read_count(command, "--cohort", text, 1, VETO_CANDIDATES_MAX, &how->cohort);
+	default:
+		return read_count(command, "--vocab", text, 1, VETO_VOCAB_MAX, &how->vocab);
+	}
+}
+
+static int set_counts(const char *command, const struct recorded_how *how, struct trace *t)
+{
+	if (how->cohort > t->candidates)
+		return misused(command, "--cohort %lld is above the recording's %u candidates", (long long)how->cohort,
+			t->candidates);
+	if (how->vocab && t->vocab && how->vocab != t->vocab)
+		return misused(
+			command, "--vocab %lld: the recording's model has %u tokens", (long long)how->vocab, t->vocab);
+	t->cohort = how->cohort ? (uint32_t)how->cohort : t->cohort;
+	t->vocab = how->vocab ? (uint32_t)how->vocab : t->vocab;
+	return EXIT_DONE;
+}
+
+int recorded_open(const char *command, int argc, char **argv, const struct recorded_how *how, struct trace *out)
 {
 	int status = recorded_read(command, argc, argv, true, out);
 
 	if (status)
 		return status;
-	status = recorded_as(command, as, out);
+	status = set_counts(command, how, out);
 	if (!status)
-		status = add_rewards(command, head_path, out);
+		status = recorded_as(command, how->as, out);
+	if (!status)
+		status = add_rewards(command, how->head_path, out);
 	if (status)
 		trace_free(out);
 	return status;
@@ -270,6 +306,14 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 	return err;
 }
 
+/* Why a score that a rule reads is not there. */
+static const char *what_lacks(const struct trace *t)
+{
+	if (t->source && strncmp(t->source, "top-k:", strlen("top-k:")) == 0 && !t->vocab)
+		return "the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N";
+	return "the recording has no such score of every candidate";
+}
+
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
 	struct veto_session *session;
@@ -281,8 +325,7 @@ int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint
 		if (veto_rule_asks(&rule[r]))
 			return param_fail(-EINVAL, why, "%s: it asks the model, and recorded candidates can't answer",
 				rule[r].policy->name);
-		err = param_check_fields(
-			&rule[r], trace->fields, "the recording has no such score of every candidate", why);
+		err = param_check_fields(&rule[r], trace->fields, what_lacks(trace), why);
 		if (!err)
 			err = check_rungs(trace, &rule[r], why);
 	}

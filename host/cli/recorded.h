@@ -3,7 +3,7 @@
 #ifndef VETO_RECORDED_H
 #define VETO_RECORDED_H
 
-#include "cli.h"
+#include "calibrated.h"
 #include "split.h"
 
 /* Read the recordings that are named from argv[optind] on, at least one, and say what is left out; to play them: rules that stop
@@ -43,8 +43,22 @@ struct fate {
 int recorded_play(const struct trace *trace, const struct trace_question *question, const struct veto_rule *rule,
 	uint32_t rules, struct played *out, struct fate *fate, char *why);
 
-/* Read recordings to play them, as recorded_read() and recorded_as(), with the rewards of a head (NULL: none). */
-int recorded_open(const char *command, int argc, char **argv, const char *as, const char *head_path, struct trace *out);
+/* How recordings are played; NULL and 0: as they are. */
+struct recorded_how {
+	const char *as, *head_path;
+	int64_t cohort; /* candidates that are written at a time */
+	int64_t vocab; /* tokens of the model, where the recording does not state them */
+};
+/* Read recordings to play them, as recorded_read() and recorded_as(), with the rewards of a head. */
+int recorded_open(const char *command, int argc, char **argv, const struct recorded_how *how, struct trace *out);
+/* An option of them: 'k' as, 'g' head, 'c' cohort, 'V' vocabulary.  EXIT_MISUSED, having said why. */
+int recorded_option(const char *command, int option, const char *text, struct recorded_how *how);
+#define RECORDED_OPTIONS                                                                                               \
+	{"as", required_argument, NULL, 'k'}, {"head", required_argument, NULL, 'g'},                                  \
+		{"cohort", required_argument, NULL, 'c'},                                                              \
+	{                                                                                                              \
+		"vocab", required_argument, NULL, 'V'                                                                  \
+	}
 
 /* Errors as veto_session_new(); -EINVAL also for a rule that forks, which recorded candidates can't, that reads a score
  * which some candidate lacks, or ranks by a reward where none was recorded. */

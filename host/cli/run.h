@@ -11,7 +11,7 @@
 #define COHORT_MAX 255 /* sequences that llama.cpp keeps, less the prompt's */
 
 struct run_args {
-	const char *model, *device, *rows_path, *journal_path, *head_path, *table_path, *step, *select;
+	const char *model, *device, *rows_path, *journal_path, *head_path, *table_path, *step, *select, *answer_text;
 	const char *prompt, *prompts_path; /* one of them */
 	struct veto_rule rule[VETO_RULES_MAX]; /* the selecting one is last */
 	const char *policy_text[VETO_RULES_MAX]; /* of the others, as given */

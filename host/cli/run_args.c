@@ -186,6 +186,7 @@ static int read_answer(const char *text, struct run_args *args)
 {
 	char why[VETO_WHY_MAX];
 
+	args->answer_text = text;
 	answer_rule_free(&args->answer);
 	return answer_rule_parse(text, &args->answer, why) ? misused("run", "%s", why) : 0;
 }

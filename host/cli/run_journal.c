@@ -47,6 +47,7 @@ static void print_header(FILE *out, const struct run_args *args, const struct ba
 		print_member(out, "head", veto_head_info(head)->checksum);
 	print_rules(out, args);
 	print_member(out, "step", args->step);
+	print_member(out, "answer", args->answer_text);
 	fprintf(out, ",\"seed\":%llu", (unsigned long long)args->seed);
 	if (args->records_states)
 		fprintf(out, ",\"hidden\":{\"format\":\"fp16\",\"values\":%u,\"tap\":\"final_norm\"}",

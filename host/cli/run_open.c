@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens what a run needs. */
 #include "run_open.h"
+#include "calibrated.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,12 +132,14 @@ static int check_policy_files(const struct run *run)
 	char sampler[RUN_SAMPLER_MAX], fingerprint[BACKBONE_NAME];
 	const struct usage usage = {args->candidates, args->cohort ? args->cohort : args->candidates, args->max_tokens,
 		{run_model_name(args), fingerprint, sampler, RUN_TEMPLATE(engine_knows_template(run->engine)),
-			RUN_SOURCE, run->head ? veto_head_info(run->head)->checksum : "", args->select}};
+			RUN_SOURCE, args->step, args->answer_text, run->head ? veto_head_info(run->head)->checksum : "",
+			args->select},
+		args->rule, args->rules};
 
 	backbone_name(&run->backbone, fingerprint);
 	run_print_sampler(args, sampler);
 	for (uint32_t i = 0; i + 1 < args->rules; i++)
-		if (check_calibrated("run", args->policy_text[i], &usage))
+		if (calibrated_check("run", args->policy_text[i], &usage, i))
 			return EXIT_MISUSED;
 	return EXIT_DONE;
 }

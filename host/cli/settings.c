@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes the list that a calibration walks. */
 #include "settings.h"
-#include "cli.h"
 #include "spans.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FREE "=?"
+/* Where the free number of a policy stands. */
+struct blank {
+	const char *policy;
+	const char *rule, *key, *value; /* in the policy: the start of its rule's text, of its key, and of the value */
+	uint32_t index; /* of the rule */
+	size_t bytes; /* of the value: '?', or "?FROM..TO" */
+	double from, to;
+	bool has_range; /* from..to was given */
+};
 
 /* What a setting of the list rejects, more or less: small steps where a risk that is allowed lies. */
 static double share_of(size_t i) { return (double)(i * i) / ((SETTINGS - 1) * (SETTINGS - 1)); }
 
 /* The policy with a value where its number is free; NULL: out of memory. */
-static char *fill_in(const char *policy, const char *value)
+static char *fill_in(const struct blank *b, const char *value)
 {
-	const char *at = strstr(policy, FREE);
 	char *text = NULL;
 
-	return asprintf(&text, "%.*s=%s%s", (int)(at - policy), policy, value, at + strlen(FREE)) < 0 ? NULL : text;
+	return asprintf(&text, "%.*s%s%s", (int)(b->value - b->policy), b->policy, value, b->value + b->bytes) < 0
+		       ? NULL
+		       : text;
 }
 
 /* The upper end of a token's score as rules read it, which must fall below a threshold; infinite: it has none. */
@@ -83,39 +91,58 @@ static double lowest(const struct trace_candidate *c, const struct veto_rule *ru
 	return least;
 }
 
-/* The thresholds below which shares of the fit part's right candidates lie, out[SETTINGS]; false: there are none.  Of a reward,
- * of all its candidates: a head has learned from this part, and few right ones lie low in it. */
-static bool find_quantiles(
-	const struct trace *trace, const enum part *part, const struct veto_rule *rule, uint32_t rung, double *out)
+static double quantile(const double *sorted, size_t count, double share)
 {
-	const bool is_reward = *rule_value(rule, "score", NULL) == VETO_REWARD;
-	double *all = calloc((size_t)trace->questions * trace->candidates, sizeof(*all));
+	const double at = share * (double)(count - 1);
+	const size_t below = (size_t)at;
+
+	return sorted[below] + (below + 1 < count ? (at - (double)below) * (sorted[below + 1] - sorted[below]) : 0);
+}
+
+/* The values of the fit part's candidates, of right ones only if they alone count, ascending; returns how many. */
+static size_t collect(const struct trace *trace, const enum part *part, const struct veto_rule *rule, uint32_t rung,
+	bool right_only, double *out)
+{
 	size_t count = 0;
 
-	for (uint32_t i = 0; all && i < trace->questions; i++)
+	for (uint32_t i = 0; i < trace->questions; i++)
 		for (uint32_t j = 0; j < trace->candidates && part[i] == PART_FIT; j++) {
 			const struct trace_candidate *c = &trace->question[i].candidate[j];
-			const double least = c->is_right || is_reward ? lowest(c, rule, rung) : INFINITY;
+			const double least = c->is_right || !right_only ? lowest(c, rule, rung) : INFINITY;
 
 			if (least < INFINITY)
-				all[count++] = least;
+				out[count++] = least;
 		}
 	if (count > 0)
-		qsort(all, count, sizeof(*all), by_value);
-	out[0] = -2048;
-	for (size_t i = 1; i < SETTINGS && count > 0; i++) {
-		const double at = share_of(i) * (double)(count - 1);
-		const size_t below = (size_t)at;
+		qsort(out, count, sizeof(*out), by_value);
+	return count;
+}
 
-		out[i] = all[below] + (below + 1 < count ? (at - (double)below) * (all[below + 1] - all[below]) : 0);
-	}
-	free(all);
+/* Thresholds from one that rejects nothing to one that rejects a share of the fit part's right candidates, out[SETTINGS]; false:
+ * nothing can be rejected.  Between them lie equal shares of right candidates at a rung; of a window, equal
+ * shares of all, as wrong ones reach lower; and of a reward, as a head has learned from this part, and few right ones lie low. */
+static bool find_quantiles(const struct trace *trace, const enum part *part, const struct veto_rule *rule,
+	uint32_t rung, double most, double *out)
+{
+	const bool is_reward = *rule_value(rule, "score", NULL) == VETO_REWARD;
+	double *value = calloc((size_t)trace->questions * trace->candidates, sizeof(*value));
+	size_t count = value ? collect(trace, part, rule, rung, true, value) : 0;
+	const double limit = count > 0 ? quantile(value, count, most) : INFINITY;
+
+	if (value && (rung == 0 || is_reward))
+		count = collect(trace, part, rule, rung, false, value);
+	while (count > 0 && value[count - 1] > limit)
+		count--;
+	out[0] = -2048;
+	for (size_t i = 1; i < SETTINGS && count > 0; i++)
+		out[i] = quantile(value, count, (double)i / (SETTINGS - 1));
+	free(value);
 	return count > 0;
 }
 
 /* Thresholds of a floor, one for each rung, joined by '+'; rule: with any threshold. */
-static int find_thresholds(const char *command, const char *policy, const struct trace *trace, const enum part *part,
-	const struct veto_rule *rule, struct settings *out)
+static int find_thresholds(const char *command, const struct blank *b, const struct trace *trace, const enum part *part,
+	const struct veto_rule *rule, double most, struct settings *out)
 {
 	static double threshold[VETO_LIST_MAX][SETTINGS];
 	uint32_t rungs;
@@ -123,9 +150,9 @@ static int find_thresholds(const char *command, const char *policy, const struct
 	const uint32_t values = rungs > 0 ? rungs : 1;
 
 	for (uint32_t r = 0; r < values; r++)
-		if (!find_quantiles(trace, part, rule, rungs > 0 ? (uint32_t)rung[r] : 0, threshold[r]))
+		if (!find_quantiles(trace, part, rule, rungs > 0 ? (uint32_t)rung[r] : 0, most, threshold[r]))
 			return failed(command, "the fit part has no right candidate that --policy %s could ever reject",
-				policy);
+				b->policy);
 	for (int i = 0; i < SETTINGS; i++) {
 		char text[VETO_LIST_MAX * 32] = "";
 		size_t used = 0;
@@ -133,54 +160,152 @@ static int find_thresholds(const char *command, const char *policy, const struct
 		for (uint32_t r = 0; r < values; r++)
 			used += (size_t)snprintf(
 				text + used, sizeof(text) - used, "%s%.9f", r ? "+" : "", threshold[r][i]);
-		out->text[i] = fill_in(policy, text);
+		out->text[i] = fill_in(b, text);
 	}
 	return EXIT_DONE;
 }
 
-/* Every setting's text; the free key is threshold of a floor, or keep. */
-static int fill_all(const char *command, const char *policy, const char *select, const struct trace *trace,
-	const enum part *part, struct settings *out)
+/* The rule with a value where its number is free. */
+static int try(const char *command, const struct blank *b, const char *value, const char *select,
+	const struct trace *trace, struct veto_rule *out)
 {
-	const char *at = strstr(policy, FREE), *key = at;
-	char any[2 * VETO_LIST_MAX + 2] = "0", *text;
-	size_t used = 1;
+	char *text = fill_in(b, value);
 	struct setting setting;
-	int status;
+	const int status =
+		text ? setting_read(command, text, select, trace, &setting) : failed(command, "out of memory");
 
-	if (!at || strstr(at + 1, FREE) || strstr(policy, VETO_RULES_JOINED))
-		return misused(
-			command, "--policy %s: expected one rule with one free number, such as threshold=?", policy);
-	while (key > policy && key[-1] != ':' && key[-1] != ',')
-		key--;
-	if (strncmp(key, "keep=", strlen("keep=")) == 0) {
-		for (int i = 0; i < SETTINGS; i++) {
-			char keep[32];
-
-			snprintf(keep, sizeof(keep), "%.4f", 1 - 0.99 * share_of((size_t)i));
-			out->text[i] = fill_in(policy, keep);
-		}
-		return EXIT_DONE;
-	}
-	if (strncmp(policy, "floor:", strlen("floor:")) != 0 || strncmp(key, "threshold=", strlen("threshold=")) != 0)
-		return misused(command, "--policy %s: what can be free is threshold of floor, and keep", policy);
-	/* As many thresholds as rungs. */
-	for (const char *rungs = strstr(policy, "rungs="); rungs && *rungs && *rungs != ',' && used + 3 < sizeof(any);
-		rungs++)
-		if (*rungs == '+')
-			used += (size_t)snprintf(any + used, sizeof(any) - used, "+0");
-	text = fill_in(policy, any);
-	status = text ? setting_read(command, text, select, trace, &setting) : failed(command, "out of memory");
-	if (!status)
-		status = find_thresholds(command, policy, trace, part, &setting.rule[0], out);
+	*out = setting.rule[b->index];
 	free(text);
 	return status;
 }
 
-int settings_make(const char *command, const char *policy, const char *select, const struct trace *trace,
-	const enum part *part, struct settings *out)
+/* A floor's thresholds follow from the scores of the fit part. */
+static int fill_thresholds(const char *command, const struct blank *b, const char *select, const struct trace *trace,
+	const enum part *part, double most, struct settings *out)
 {
-	int status = fill_all(command, policy, select, trace, part, out);
+	const char *end = strstr(b->rule, VETO_RULES_JOINED), *rungs = strstr(b->rule, "rungs=");
+	char any[2 * VETO_LIST_MAX + 2] = "0";
+	size_t used = 1;
+	struct veto_rule rule;
+	int status;
+
+	/* As many thresholds as rungs. */
+	for (const char *at = !end || rungs < end ? rungs : NULL; at && *at && !strchr(", ", *at); at++)
+		if (*at == '+' && used + 3 < sizeof(any))
+			used += (size_t)snprintf(any + used, sizeof(any) - used, "+0");
+	status = try(command, b, any, select, trace, &rule);
+	return status ? status : find_thresholds(command, b, trace, part, &rule, most, out);
+}
+
+/* Numbers from `from` to `to`, whole ones if no others will do; of them share(i) of the way. */
+static void fill_range(
+	const struct blank *b, double from, double to, bool is_whole, double (*share)(size_t i), struct settings *out)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%.*f", is_whole ? 0 : 6, from + (to - from) * share(i));
+		out->text[i] = fill_in(b, text);
+	}
+}
+
+static double evenly(size_t i) { return (double)i / (SETTINGS - 1); }
+
+/* Numbers over the range that was given. */
+static int fill_given(
+	const char *command, const struct blank *b, const char *select, const struct trace *trace, struct settings *out)
+{
+	const char *equals = strchr(b->key, '=');
+	const struct veto_param *param;
+	char from[64];
+	struct veto_rule rule;
+	int status;
+
+	snprintf(from, sizeof(from), "%.*s", (int)(strstr(b->value, "..") - b->value - 1), b->value + 1);
+	status = try(command, b, from, select, trace, &rule);
+	if (status)
+		return status;
+	for (param = rule.policy->param; strncmp(param->name, b->key, (size_t)(equals - b->key)) != 0; param++)
+		;
+	fill_range(b, b->from, b->to, param->type == VETO_PARAM_COUNT, evenly, out);
+	return EXIT_DONE;
+}
+
+static bool begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
+
+/* A decimal. */
+static bool read_end(const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return end != text && !*end && isfinite(*out);
+}
+
+/* "FROM..TO" behind the '?', if there is one. */
+static bool read_range(const char *text, size_t bytes, struct blank *b)
+{
+	char from[64], *to;
+
+	if (bytes == 0)
+		return true;
+	snprintf(from, sizeof(from), "%.*s", (int)bytes, text);
+	to = strstr(from, "..");
+	if (bytes >= sizeof(from) || !to)
+		return false;
+	*to = 0;
+	to += strlen("..");
+	b->has_range = true;
+	return read_end(from, &b->from) && read_end(to, &b->to) && b->from != b->to;
+}
+
+static int find_blank(const char *command, const char *policy, struct blank *b)
+{
+	const char *at = strstr(policy, "=?");
+
+	*b = (struct blank){.policy = policy, .rule = policy};
+	if (!at || strstr(at + 1, "=?"))
+		return misused(
+			command, "--policy %s: expected one rule with one free number, such as threshold=?", policy);
+	b->value = at + 1;
+	b->bytes = strcspn(b->value, ", ");
+	if (!read_range(b->value + 1, b->bytes - 1, b))
+		return misused(
+			command, "--policy %s: '%.*s' is neither ? nor ?FROM..TO", policy, (int)b->bytes, b->value);
+	for (b->key = at; b->key > policy && !strchr(":,", b->key[-1]); b->key--)
+		;
+	for (const char *next; (next = strstr(b->rule, VETO_RULES_JOINED)) && next < at; b->index++)
+		b->rule = next + strlen(VETO_RULES_JOINED);
+	return EXIT_DONE;
+}
+
+/* Every setting's text. */
+static int fill_all(const char *command, const char *policy, const char *select, const struct trace *trace,
+	const enum part *part, double most, struct settings *out)
+{
+	struct blank blank;
+	const int status = find_blank(command, policy, &blank);
+
+	if (status)
+		return status;
+	out->free_rule = blank.index;
+	if (blank.has_range)
+		return fill_given(command, &blank, select, trace, out);
+	if (begins(blank.key, "keep="))
+		fill_range(&blank, 1, 0.01, false, share_of, out);
+	else if (begins(blank.rule, "floor:") && begins(blank.key, "threshold="))
+		return fill_thresholds(command, &blank, select, trace, part, most, out);
+	else
+		return misused(command,
+			"--policy %s: what can be free without a range is threshold of floor, and keep; else %.*s=?FROM..TO",
+			policy, (int)(blank.value - 1 - blank.key), blank.key);
+	return EXIT_DONE;
+}
+
+int settings_make(const char *command, const char *policy, const char *select, const struct trace *trace,
+	const enum part *part, double most, struct settings *out)
+{
+	int status = fill_all(command, policy, select, trace, part, most, out);
 
 	for (int i = 0; i < SETTINGS && !status; i++)
 		status = out->text[i] ? setting_read(command, out->text[i], select, trace, &out->setting[i])

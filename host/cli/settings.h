@@ -5,17 +5,19 @@
 
 #include "evaluation.h"
 
-#define SETTINGS 51
+#define SETTINGS 100
 
 struct settings {
+	uint32_t free_rule; /* of each setting's rules, that with the free number */
 	char *text[SETTINGS];
 	struct setting setting[SETTINGS];
 };
 
-/* Those of a policy in which one number is free, written key=?: threshold of floor, by the scores of the right candidates of
- * the fit part, or keep.  EXIT_MISUSED or EXIT_FAILED, having said what is wrong; settings_free() all the same. */
+/* Those of a policy, one rule or several joined, in which one number is free: threshold=? of floor, by the scores of the
+ * fit part's candidates, up to the loss of the share `most` of its right ones; keep=?, from 1 down; or any key=?FROM..TO, evenly.  EXIT_MISUSED or EXIT_FAILED, having said
+ * what is wrong; settings_free() all the same. */
 int settings_make(const char *command, const char *policy, const char *select, const struct trace *trace,
-	const enum part *part, struct settings *out);
+	const enum part *part, double most, struct settings *out);
 void settings_free(struct settings *settings);
 
 #endif

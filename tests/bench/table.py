@@ -16,7 +16,7 @@ HEADS = [("scores", "steps"), ("hidden", "steps"), ("both", "steps"), ("both", "
 STOPS = ["adaptive-consistency:threshold=0.95", "adaptive-consistency:threshold=0.8", "consensus", "esc"]
 SELECTORS = ["majority", "weighted"]
 # What calibrate says when the data can't show the risk, as against what keeps it from trying.
-UNCERTIFIED = ["is certified", "are needed", "stops anything"]
+UNCERTIFIED = ["is certified", "are needed", "saves anything"]
 
 
 class Bench:

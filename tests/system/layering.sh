@@ -79,7 +79,7 @@ allow bitstreams/wire.[ch] bitstreams/model.c -- wire.h emulated.h
 allow host/source.h host/play.c -- veto.h source.h clock.h
 allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param.h hash.h
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
-	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibration.h random.h \
+	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibrated.h calibration.h random.h \
 	baselines.h comparison.h evaluate_report.h partial.h plot.h reliability.h report.h spans.h journal.h recording.h replay.h run_journal.h run_open.h export.h fx1.h interval.h \
 	examples.h hx1.h statistics.h trace_rewards.h train.h trainer.h
 

@@ -37,7 +37,7 @@ works "$VETO" import -o "$work/second.journal" "$work/second.jsonl"
 "$VETO" evaluate --json "${policies[@]}" "$work/first.jsonl" "$work/second.journal" >"$work/of-both" || complain "evaluate failed"
 cmp "$work/of-trace" "$work/of-both" || complain "two recordings are played otherwise than one"
 refuse 2 "question 'chain-0-4' stands in another recording, too" "$VETO" evaluate "$work/a.jsonl" "$work/first.jsonl"
-for change in model=other sampler=other template=other source=top-k:5 candidates=7 max_tokens=170 vocab=99; do
+for change in model=other sampler=other template=other step=other answer=other source=top-k:5 candidates=7 max_tokens=170 vocab=99; do
 	check change "$work/second.jsonl" "$work/changed.jsonl" "$change"
 	refuse 2 "they are not of one recording" "$VETO" evaluate "$work/first.jsonl" "$work/changed.jsonl"
 done
@@ -47,6 +47,21 @@ done
 	--policy floor:score=sc_lower,window=4,threshold=7 --policy floor:score=self_certainty,window=4,threshold=100 \
 	--policy floor:score=token_logp,window=4,threshold=-0.5 "$work/a.jsonl" >"$work/as" || complain "--as failed"
 check as "$work/a.jsonl" 5 "$work/as"
+vocab=$(sed -n '1s/.*"vocab": \([0-9]*\).*/\1/p' "$work/a.jsonl")
+sed '1s/, "vocab": [0-9]*//' "$work/a.jsonl" >"$work/unstated.jsonl"
+refuse 2 "score=entropy: the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N" \
+	"$VETO" evaluate --as top-k:5 --policy floor:score=entropy,window=4,threshold=-0.5 "$work/unstated.jsonl"
+for file in a unstated; do
+	"$VETO" evaluate --as top-k:5 --vocab "$vocab" --json --policy floor:score=sc_lower,window=4,threshold=7 "$work/$file.jsonl" >"$work/$file.out" ||
+		complain "--vocab failed: $file"
+done
+cmp "$work/a.out" "$work/unstated.out" || complain "--vocab is another vocabulary than the header's"
+refuse 2 "--vocab 99: the recording's model has $vocab tokens" "$VETO" evaluate --vocab 99 "$work/a.jsonl"
+sed '1s/"cohort": [0-9]*/"cohort": 2/' "$work/a.jsonl" >"$work/two.jsonl"
+"$VETO" evaluate --json "${policies[@]}" "$work/two.jsonl" >"$work/of-two" || complain "evaluate failed"
+"$VETO" evaluate --cohort 2 --json "${policies[@]}" "$work/a.jsonl" | cmp - "$work/of-two" || complain "--cohort is another cohort than the header's"
+cmp -s "$work/of-trace" "$work/of-two" && complain "the cohort does not matter"
+refuse 2 "--vocab 1x: expected" "$VETO" evaluate --vocab 1x "$work/a.jsonl"
 expect "0.0 % saved" "$VETO" evaluate --as top-k:6 --policy floor:score=self_certainty,window=4,threshold=1000 "$work/a.jsonl"
 refuse 2 "the recording has no such score of every candidate" "$VETO" evaluate --as top-k:4 --policy floor:score=topk_confidence,threshold=9 "$work/a.jsonl"
 refuse 2 "no such score" "$VETO" evaluate --as top-k:6 --policy floor:score=lse,threshold=9 "$work/a.jsonl"
