@@ -14,6 +14,7 @@ SCORES = {"self_certainty": 1, "entropy": -1, "token_logp": 1, "top1_logp": 1, "
 RECORDED = {"token_logp": "logp"}
 HEADS = [("scores", "steps"), ("hidden", "steps"), ("both", "steps"), ("both", "answer")]
 STOPS = ["adaptive-consistency:threshold=0.95", "adaptive-consistency:threshold=0.8", "consensus", "esc"]
+EQUAL_STEPS = 60  # numbers that are tried to find the saving at equal risk
 SELECTORS = ["majority", "weighted"]
 # What calibrate says when the data can't show the risk, as against what keeps it from trying.
 UNCERTIFIED = ["is certified", "are needed", "saves anything"]
@@ -78,6 +79,13 @@ def lowest_window(values, window, sign):
     return min(sign * low for low in lows) / window
 
 
+def lowest_windows(bench, part, score, window, wrong_too=False):
+    """Of the right candidates of a part, or of all."""
+    lines = (line for line in bench.lines if bench.parts.get(line["prompt"]) == part and (wrong_too or line.get("correct")))
+    lows = (lowest_window(line[RECORDED.get(score, score)], window, SCORES[score]) for line in lines)
+    return [low for low in lows if low is not None]
+
+
 def quantiles(values, levels):
     values = sorted(values)
     return sorted({values[min(int(level * len(values)), len(values) - 1)] for level in levels})
@@ -94,12 +102,10 @@ def best_by_alpha(candidates, alphas):
 
 def choose_windows(bench, score):
     """A floor's window for each alpha, by its best threshold on the fit part."""
-    name = RECORDED.get(score, score)
-    right = [line[name] for line in bench.lines if line.get("correct") and bench.parts.get(line["prompt"]) == "fit"]
     levels = [0.02, 0.05, 0.1] if bench.options.quick else [i / 100 for i in range(1, 16)]
     policies, windows = [], []
     for window in bench.options.windows:
-        lows = [low for low in (lowest_window(values, window, SCORES[score]) for values in right) if low is not None]
+        lows = lowest_windows(bench, "fit", score, window)
         for threshold in quantiles(lows, levels) if lows else []:
             policies.append(f"floor:score={score},window={window},threshold={threshold:.6f}")
             windows.append(window)
@@ -132,32 +138,43 @@ def train_heads(bench):
         yield f"head: {features}, {labels}", path
 
 
+def row(bench, name, alpha, policy, numbers, head=None):
+    """A line of the table: the policy with its free number certified, its file None where none is, and with other numbers."""
+    file = bench.calibrate(name, policy, alpha, head)
+    return {"name": name, "alpha": alpha, "file": file, "head": head, "others": [policy.replace("=?", f"={number:.6f}") for number in numbers]}
+
+
 def rejecting_rows(bench):
-    """Label, alpha, policy's file and head of every line of the table; the file is None where none is certified."""
     alphas = bench.options.alphas
     for score in SCORES:
         bench.say(f"floor of {score}")
         for alpha, window in choose_windows(bench, score).items():
-            name = f"floor: {score}, W {window}"
-            yield name, alpha, bench.calibrate(score, f"floor:score={score},window={window},threshold=?", alpha), None
+            lows = lowest_windows(bench, "test", score, window, wrong_too=True)
+            numbers = quantiles(lows, [i / EQUAL_STEPS for i in range(EQUAL_STEPS)])
+            yield row(bench, f"floor: {score}, W {window}", alpha, f"floor:score={score},window={window},threshold=?", numbers)
     for name, head in train_heads(bench):
         for alpha in alphas:
-            yield name, alpha, bench.calibrate(os.path.basename(head), "floor:score=reward,threshold=?", alpha, head), head
+            yield row(bench, name, alpha, "floor:score=reward,threshold=?", [i / EQUAL_STEPS for i in range(1, EQUAL_STEPS)], head)
     bench.say("DeepConf's rule")
     for alpha, (window, warmup) in choose_deepconf(bench).items():
         policy = f"window-floor:window={window},warmup={warmup},keep=?"
-        yield f"DeepConf: W {window}, warm-up {warmup}", alpha, bench.calibrate("deepconf", policy, alpha), None
+        yield row(bench, f"DeepConf: W {window}, warm-up {warmup}", alpha, policy, [1 - i / EQUAL_STEPS for i in range(EQUAL_STEPS)])
 
 
 def measure(bench, rows):
-    """Each row with what evaluate says of it on calibrate and test; one call a part and head."""
-    measured = [dict(name=name, alpha=alpha, file=file, head=head) for name, alpha, file, head in rows]
+    """Each row with what evaluate says of it on calibrate and test, one call a part and head, and with the largest saving on
+    test of any number whose risk there is at most alpha."""
+    measured = list(rows)
     for part in ("calibrate", "test"):
         for head in {row["head"] for row in measured}:
             bench.say(f"{part} part")
             chosen = [row for row in measured if row["file"] and row["head"] == head]
             for row, found in zip(chosen, bench.evaluate(part, [row["file"] for row in chosen], head)[1:]):
                 row[part] = found
+    for row in measured:
+        bench.say(f"{row['name']} at equal risk")
+        found = (one["majority"] for one in bench.evaluate("test", row["others"], row["head"]))
+        row["equal"] = max(one["saved"] for one in found if one["risk_candidate"] <= row["alpha"])
     return sorted(measured, key=lambda row: -row["alpha"])
 
 
@@ -173,15 +190,16 @@ def accuracies(found):
     return " / ".join(percent(found[selector]["accuracy"]) for selector in SELECTORS)
 
 
-REJECTING = ["policy", "alpha", "saved, calibrate part", "saved, test part", "risk on test", "accuracy, majority / weighted",
+REJECTING = ["policy", "alpha", "at most at risk alpha, test part", "certified: calibrate part", "test part", "risk on test", "accuracy, majority / weighted",
              "cap at that risk", "random at that risk", "longest chain"]
 
 
 def rejecting_cells(row):
+    first = [row["name"], str(row["alpha"]), percent(row["equal"])]
     if not row["file"]:
-        return [row["name"], str(row["alpha"]), "none certified"] + [""] * 6
+        return first + ["none certified"] + [""] * 6
     test = row["test"]["majority"]
-    return [row["name"], str(row["alpha"]), percent(row["calibrate"]["majority"]["saved"]), percent(test["saved"]), interval(test, "risk_candidate"),
+    return first + [percent(row["calibrate"]["majority"]["saved"]), percent(test["saved"]), interval(test, "risk_candidate"),
             accuracies(row["test"]), percent(test["saved_cap"]), percent(test["saved_random"]), f"{test['latency_tokens']:.1f}"]
 
 

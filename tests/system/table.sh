@@ -58,13 +58,25 @@ by_hand() {
 	certify --policy "$policy" --alpha 0.1 "$@"
 	evaluate --part calibrate --policy "$work/policy.json" "$@" >"$work/calibrate"
 	evaluate --part test --policy "$work/policy.json" "$@" >"$work/test"
-	shows 3 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/calibrate"
-	shows 4 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/test"
-	shows 5 '{100 * d[2]["risk_candidate"]:.1f} % ({100 * d[2]["risk_candidate_low"]:.1f} to {100 * d[2]["risk_candidate_high"]:.1f})' "$line" <"$work/test"
-	shows 6 '{100 * d[2]["accuracy"]:.1f} % / {100 * d[3]["accuracy"]:.1f} %' "$line" <"$work/test"
-	shows 7 '{100 * d[2]["saved_cap"]:.1f} %' "$line" <"$work/test"
-	shows 8 '{100 * d[2]["saved_random"]:.1f} %' "$line" <"$work/test"
-	shows 9 '{d[2]["latency_tokens"]:.1f}' "$line" <"$work/test"
+	shows 4 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/calibrate"
+	shows 5 '{100 * d[2]["saved"]:.1f} %' "$line" <"$work/test"
+	shows 6 '{100 * d[2]["risk_candidate"]:.1f} % ({100 * d[2]["risk_candidate_low"]:.1f} to {100 * d[2]["risk_candidate_high"]:.1f})' "$line" <"$work/test"
+	shows 7 '{100 * d[2]["accuracy"]:.1f} % / {100 * d[3]["accuracy"]:.1f} %' "$line" <"$work/test"
+	shows 8 '{100 * d[2]["saved_cap"]:.1f} %' "$line" <"$work/test"
+	shows 9 '{100 * d[2]["saved_random"]:.1f} %' "$line" <"$work/test"
+	shows 10 '{d[2]["latency_tokens"]:.1f}' "$line" <"$work/test"
+}
+# equal NAME ALPHA POLICY NUMBERS [OPTION]...: what the best of the numbers saves on test, at a risk of at most alpha.
+equal() {
+	local line best numbers=$4 policy=$3 alpha=$2 policies=()
+	line=$(row "$1" "$2")
+	shift 4
+	for number in $numbers; do policies+=(--policy "$policy=$number"); done
+	best=$(evaluate --part test "${policies[@]}" "$@" | python3 -c 'import json, sys
+found = [json.loads(line) for line in sys.stdin][::2]
+best = max(d["saved"] for d in found if d["risk_candidate"] <= float(sys.argv[1]))
+print(f"{100 * best:.1f} %")' "$alpha")
+	shows 3 "$best" "$line" </dev/null
 }
 window() { row "$1" 0.1 | sed 's/.*W \([0-9]*\).*/\1/'; }
 for score in self_certainty entropy token_logp top1_logp topk_confidence margin; do
@@ -73,14 +85,24 @@ done
 for features in "scores steps" "hidden steps" "both steps" "both answer"; do
 	"$VETO" head train --features "${features% *}" --labels "${features#* }" --split "$split" -o "$work/own.head" "$trace" >/dev/null
 	by_hand "head: ${features/ /, }" "floor:score=reward,threshold=?" --head "$work/own.head"
+	equal "head: ${features/ /, }" 0.1 "floor:score=reward,threshold" "$(seq -f %.6f 0.0166666667 0.0166666667 0.99)" --head "$work/own.head"
 done
+lows=$(python3 - "$trace" "$(window 'floor: token_logp,')" <<'PY'
+import json, sys
+window = int(sys.argv[2])
+for line in [json.loads(line) for line in list(open(sys.argv[1]))[1:]]:
+    if int(line["prompt"][1:]) >= 54:
+        print(min(sum(line["logp"][t:t + window]) / window for t in range(len(line["logp"]) - window + 1)))
+PY
+)
+equal "floor: token_logp," 0.1 "floor:score=token_logp,window=$(window 'floor: token_logp,'),threshold" "0 $lows"
 # Two candidates of warm-up, two that are judged by them: even keep=1 rejects too many.
 refuse 1 "keep=1.000000 has p = 0" "$VETO" calibrate --split "$split" -o "$work/policy.json" \
 	--policy "window-floor:window=$(window DeepConf),warmup=$(row DeepConf 0.1 | sed 's/.*warm-up \([0-9]*\).*/\1/'),keep=?" "$trace"
 cases=$((cases + 1))
-[ "$(row DeepConf 0.1 | cell 3)" = "none certified" ] || complain "DeepConf's rule: $(row DeepConf 0.1)"
+[ "$(row DeepConf 0.1 | cell 4)" = "none certified" ] || complain "DeepConf's rule: $(row DeepConf 0.1)"
 cases=$((cases + 1))
-[ "$(grep -c '| 0.05 | none certified |' "$work/table")" = 11 ] || complain "40 questions certify alpha 0.05: $(grep '| 0.05 |' "$work/table")"
+[ "$(grep -c '| 0.05 | [^|]* | none certified |' "$work/table")" = 11 ] || complain "40 questions certify alpha 0.05: $(grep '| 0.05 |' "$work/table")"
 
 # A floor's window is the one whose best threshold saves most on fit.
 policies=()
@@ -110,7 +132,7 @@ table "$work/wide" --markdown >"$work/wide.table" || complain "a fit part for wi
 # Stopping with and without rejecting, one candidate at a time; the best floor is the one that saves most where it is certified.
 best=$(sed -n 's/^|   + \(.*\), alpha 0.1 |.*/\1/p; s/^| 1 |   + \(.*\), alpha 0.1 |.*/\1/p' "$work/table" | sort -u)
 cases=$((cases + 1))
-[ "$(row "${best:-none}" 0.1 | cell 3)" = "$(grep '| 0.1 |' "$work/table" | cell 3 | sort -rn | head -n 1)" ] || complain "'$best' is not the best"
+[ "$(row "${best:-none}" 0.1 | cell 4)" = "$(grep '| 0.1 |' "$work/table" | cell 4 | sort -rn | head -n 1)" ] || complain "'$best' is not the best"
 sed '1s/"cohort": 4/"cohort": 1/' "$trace" >"$made/one.jsonl"
 trace=$made/one.jsonl
 features=${best#head: }
