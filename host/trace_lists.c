@@ -8,43 +8,82 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define VALUE_MAX 0x1p19 /* of a score, either way */
+#define Q20 0x1p20
+#define Q31 0x1p31
+#define LOGIT VETO_LOGIT_LIMIT
+#define LOG_VOCAB 12.5 /* nats, of VETO_VOCAB_MAX tokens, rounded up */
+#define RANGE (2 * LOGIT) /* between two logits */
+#define LOGP (RANGE + LOG_VOCAB) /* between LSE and a logit */
+#define RAW 32768 /* int32 Q16: of heads without a probability */
+/* Twice what a server's softmax is off by: so far can an entropy's low end lie below 0. */
+#define SERVER (2 * (VETO_VOCAB_MAX * 0x1p-24 + 0x1p-20))
+#define TABLE 0.25 /* a table for a quantised engine was seen 0.16 nats off */
 
-const struct trace_list trace_lists[] = {{"self_certainty", VETO_SELF_CERTAINTY, 0x1p20},
-	{"entropy", VETO_ENTROPY, 0x1p20}, {"logp", VETO_TOKEN_LOGP, 0x1p20}, {"top1_logp", VETO_TOP1_LOGP, 0x1p20},
-	{"topk_confidence", VETO_TOPK_CONFIDENCE, 0x1p20}, {"margin", VETO_MARGIN, 0x1p20}, {"lse", VETO_LSE, 0x1p20},
-	{"mean", VETO_MEAN, 0x1p20}, {"sc_lower", VETO_SC_LOWER, 0x1p20}, {"subset_first", VETO_SUBSET_FIRST, 0x1p31},
-	{"subset_mass", VETO_SUBSET_MASS, 0x1p31}, {"reward", VETO_REWARD, 0x1p31}, {0}};
+const struct trace_list trace_lists[] = {
+	{"self_certainty", VETO_SELF_CERTAINTY, Q20, 0, RANGE, TABLE},
+	{"entropy", VETO_ENTROPY, Q20, 0, LOG_VOCAB + 1, SERVER}, /* 1: of a server's high ends */
+	{"logp", VETO_TOKEN_LOGP, Q20, -LOGP, 0, SERVER},
+	{"top1_logp", VETO_TOP1_LOGP, Q20, -LOGP, 0, SERVER},
+	{"topk_confidence", VETO_TOPK_CONFIDENCE, Q20, 0, LOGP, SERVER},
+	{"margin", VETO_MARGIN, Q20, 0, RANGE, SERVER},
+	{"lse", VETO_LSE, Q20, -LOGIT, LOGIT + LOG_VOCAB, SERVER},
+	{"mean", VETO_MEAN, Q20, -LOGIT, LOGIT, SERVER},
+	{"sc_lower", VETO_SC_LOWER, Q20, 0, RANGE, TABLE},
+	{"subset_first", VETO_SUBSET_FIRST, Q31, 0, 1, 1e-6},
+	{"subset_mass", VETO_SUBSET_MASS, Q31, 0, 1, 1e-6},
+	{"reward", VETO_REWARD, Q31, -RAW, RAW, 0},
+	{0},
+};
 
-static bool read_number(const cJSON *item, double unit, int64_t *out)
+static int fail_kind(const struct trace_list *kind, uint32_t index, char *why)
 {
-	if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= VALUE_MAX))
-		return false;
-	*out = llrint(item->valuedouble * unit);
-	return true;
+	return param_fail(
+		-EINVAL, why, "\"%s\" [%u] is no number, null, or pair of numbers that rise", kind->key, index);
 }
 
-/* A number, null, or [low, high], whose high end is null if there is none.  False: it is none of these. */
-static bool read_value(const cJSON *item, double unit, struct veto_interval *out)
+/* A value, or an end of an interval, of that index. */
+static int read_number(const cJSON *item, const struct trace_list *kind, uint32_t index, int64_t *out, char *why)
 {
-	const cJSON *high = cJSON_GetArrayItem(item, 1);
+	const double value = cJSON_IsNumber(item) ? item->valuedouble : 0;
+
+	if (!cJSON_IsNumber(item))
+		return fail_kind(kind, index, why);
+	if (value < kind->low - kind->slack)
+		return param_fail(-EINVAL, why, "\"%s\" [%u] is %.9g, below %g", kind->key, index, value, kind->low);
+	if (value > kind->high + kind->slack)
+		return param_fail(-EINVAL, why, "\"%s\" [%u] is %.9g, above %g", kind->key, index, value, kind->high);
+	*out = llrint(value * kind->unit);
+	return 0;
+}
+
+/* [low, high], whose high end is null if there is none. */
+static int read_pair(
+	const cJSON *item, const struct trace_list *kind, uint32_t index, struct veto_interval *out, char *why)
+{
+	const cJSON *low = cJSON_GetArrayItem(item, 0), *high = cJSON_GetArrayItem(item, 1);
+	int err = cJSON_GetArraySize(item) == 2 ? read_number(low, kind, index, &out->low, why)
+						: fail_kind(kind, index, why);
+
+	if (err)
+		return err;
+	out->high = INT64_MAX;
+	err = cJSON_IsNull(high) ? 0 : read_number(high, kind, index, &out->high, why);
+	return err || out->low <= out->high ? err : fail_kind(kind, index, why);
+}
+
+/* A number, null, or an interval. */
+static int read_value(
+	const cJSON *item, const struct trace_list *kind, uint32_t index, struct veto_interval *out, char *why)
+{
+	int err = 0;
 
 	*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
-	if (cJSON_IsNull(item))
-		return true;
-	if (!cJSON_IsArray(item)) {
-		if (!read_number(item, unit, &out->low))
-			return false;
-		out->high = out->low;
-		return true;
-	}
-	if (cJSON_GetArraySize(item) != 2 || !read_number(cJSON_GetArrayItem(item, 0), unit, &out->low))
-		return false;
-	if (cJSON_IsNull(high)) {
-		out->high = INT64_MAX;
-		return true;
-	}
-	return read_number(high, unit, &out->high) && out->low <= out->high;
+	if (cJSON_IsArray(item))
+		return read_pair(item, kind, index, out, why);
+	if (!cJSON_IsNull(item))
+		err = read_number(item, kind, index, &out->low, why);
+	out->high = out->low;
+	return err;
 }
 
 int trace_read_list(const cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why)
@@ -62,9 +101,10 @@ int trace_read_list(const cJSON *list, const struct trace_list *kind, struct tra
 		return param_fail(-ENOMEM, why, "out of memory");
 	cJSON_ArrayForEach(item, list)
 	{
-		if (!read_value(item, kind->unit, &field[i]))
-			return param_fail(-EINVAL, why, "\"%s\" [%u] is no number, null, or pair of numbers that rise",
-				kind->key, i);
+		const int err = read_value(item, kind, i, &field[i], why);
+
+		if (err)
+			return err;
 		i++;
 	}
 	return 0;

@@ -7,16 +7,18 @@
 
 struct cJSON;
 
-/* The lists of a candidate's scores in a trace: by which number of units a value of 1 counts.  A NULL key ends them. */
+/* A list: by which number of units a value of 1 counts, and what its values can be.  Arithmetic of fixed width, rounding
+ * and servers pass the limits by `slack` at most.  A NULL key ends the lists. */
 struct trace_list {
 	const char *key;
 	enum veto_field field;
-	double unit;
+	double unit, low, high, slack;
 };
 extern const struct trace_list trace_lists[];
 
 /* Read a list, as long as the candidate's tokens.
- *   -EINVAL  another length, or a value that is no number, null or interval; `why` gives its index
+ *   -EINVAL  another length, or a value that is no number, null or interval, or that the score can't be; `why` gives its
+ *            index
  *   -ENOMEM */
 int trace_read_list(const struct cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why);
 

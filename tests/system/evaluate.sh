@@ -103,7 +103,7 @@ write("short", head | {"max_tokens": 60}, *lines)
 write("unlabelled", head, {k: v for k, v in first.items() if k != "correct"}, *lines[1:])
 spoil("lengths", logp=first["logp"][:-1])
 spoil("value", entropy=["high", *first["entropy"][1:]])
-spoil("far", margin=[1e9, *first["margin"][1:]])
+spoil("object", entropy=[{"low": 0.25, "high": 0.5}, *first["entropy"][1:]])
 spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
 spoil("index", candidate=8)
 spoil("finished", finished="yes")
@@ -126,7 +126,52 @@ spoilt twice ":3: candidate 0 of 'chain-0-4' stands there twice"
 spoilt short ":2: there are 76 tokens, and \"max_tokens\" is 60"
 spoilt lengths ":2: \"logp\" has 75 values, and \"tokens\" has 76"
 spoilt value ":2: \"entropy\" [0] is no number"
-spoilt far ":2: \"margin\" [0] is no number"
+spoilt object ":2: \"entropy\" [0] is no number"
+while IFS='|' read -r key value message; do # of the third token
+	python3 - "$trace" "$work/range.jsonl" "$key" "$value" <<'PY'
+import json, sys
+source, path, key, value = sys.argv[1:]
+head, first, *lines = [json.loads(line) for line in open(source)]
+first[key] = [None, None, json.loads(value), *[None] * (len(first["tokens"]) - 3)]
+open(path, "w").write("".join(json.dumps(o).replace("Infinity", "1e999") + "\n" for o in [head, first, *lines]))
+PY
+	if [ "$message" = good ]; then
+		expect "none, majority" "$VETO" evaluate "$work/range.jsonl"
+	else
+		spoilt range ":2: \"$key\" [2] is $message"
+	fi
+done <<'RANGES'
+logp|5|5, above 0
+logp|0.04|0.04, above 0
+logp|0.0003|good
+logp|[0.5, 1]|0.5, above 0
+logp|[-1, 0.5]|0.5, above 0
+logp|[-1, null]|good
+logp|-9999|-9999, below -2060.5
+top1_logp|1e999|inf, above 0
+self_certainty|-0.3|-0.3, below 0
+self_certainty|-0.2|good
+self_certainty|2049|2049, above 2048
+entropy|-0.5|-0.5, below 0
+entropy|[-0.03, 13]|good
+entropy|[-0.1, 13]|-0.1, below 0
+entropy|[13, 14]|14, above 13.5
+margin|-1|-1, below 0
+margin|1e9|1e+09, above 2048
+topk_confidence|-1.5|-1.5, below 0
+topk_confidence|9499|9499, above 2060.5
+lse|-1025|-1025, below -1024
+lse|1036.48|good
+lse|1037|1037, above 1036.5
+mean|-5002|-5002, below -1024
+sc_lower|-1|-1, below 0
+sc_lower|-0.05|good
+subset_first|-0.01|-0.01, below 0
+subset_mass|1.01|1.01, above 1
+subset_mass|[0, 1]|good
+reward|-32768|good
+reward|1e5|100000, above 32768
+RANGES
 spoilt interval ":2: \"entropy\" [0] is no number, null, or pair of numbers that rise"
 spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
 spoilt finished ":2: \"finished\" is missing, or neither true nor false"

@@ -69,7 +69,7 @@ def write_all(folder):
     with open(f"{folder}/split.json", "w") as out:
         json.dump(fit, out)
     write("turned", head, *[line if fit[line["prompt"]] == "fit" else line | {
-        "correct": not line["correct"], "steps": [[p, not ok] for p, ok in line["steps"]], "logp": line["margin"],
+        "correct": not line["correct"], "steps": [[p, not ok] for p, ok in line["steps"]], "logp": [-x for x in line["margin"]],
         "hidden": line["hidden"] | {"rows": line["hidden"]["rows"][::-1]}} for line in lines])
     write("doubles", head | {"questions": {f"q{q}": f"What is {q // 2}?" for q in range(QUESTIONS)}}, *lines)
     write("partly", head, without(lines[0], "correct"), *lines[1:])
