@@ -81,7 +81,7 @@ def write_all(folder):
         out.write(npy("f2", rows))
     for name, states in ("infinite", "infinite"), ("narrow", "narrow"):
         write(name, head, *[line | {"hidden": line["hidden"] | {"file": f"{states}.npy"}} for line in lines])
-    write("mixed", head, lines[0], lines[1] | {"hidden": lines[1]["hidden"] | {"file": f"{folder}/narrow.npy"}}, *lines[2:])
+    write("mixed", head, lines[0], lines[1] | {"hidden": lines[1]["hidden"] | {"file": "narrow.npy"}}, *lines[2:])
     write("members", head, lines[0] | {"hidden": {"file": "h.npy", "rows": [0]}}, *lines[1:])
     spoil("lengths", rows=[0])
     spoil("row", rows=[0, 1, 2, len(rows)])
@@ -91,7 +91,7 @@ def write_all(folder):
     spoil("gap", rows=[0, 1, 2], positions=[3, 7, 11])
     spoil("file", file="nowhere.npy")
     spoil("text", file="trace.jsonl")
-    spoil("wide", file=f"{folder}/wide.npy")
+    spoil("wide", file="wide.npy")
 
 
 # --- Rewards in floating point, from a head's weights ---
