@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QUOTED 24 /* bytes of a line that is wrong */
+
 struct reading {
 	struct trace trace;
 	const char *name;
@@ -279,13 +281,75 @@ static int read_first(cJSON *line, struct reading *r, char *why)
 	return err;
 }
 
-static int read_line(const char *text, size_t bytes, bool is_first, struct reading *r, char *why)
+/* Whether a line that is JSON up to `at` just ends there, in the middle. */
+static bool is_cut_off(const char *text, const char *at)
 {
-	cJSON *line = cJSON_ParseWithLength(text, bytes);
+	const char *opened = NULL; /* the string that s is in */
+	int depth = 0;
+
+	for (const char *s = text; *s; s++) {
+		if (*s == '"')
+			opened = opened ? NULL : s;
+		else if (opened)
+			s += *s == '\\' && s[1];
+		else
+			depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+	}
+	return opened ? at > opened : depth > 0 && at[strcspn(at, ",:\"[]{}")] == 0;
+}
+
+/* What is wrong, and the characters from there on; -EINVAL. */
+static int fail_at(const char *what, const char *text, const char *at, char *why)
+{
+	size_t bytes = strnlen(at, QUOTED);
+
+	while (bytes > 0 && (at[bytes] & 0xc0) == 0x80) /* in the middle of a character */
+		bytes--;
+	return param_fail(-EINVAL, why, "%s column %zu: '%.*s'", what, (size_t)(at - text) + 1, (int)bytes, at);
+}
+
+/* Where a key should start that is none, the parser stops one character behind. */
+static const char *step_back(const char *text, const char *at)
+{
+	const char *s = at - 1;
+
+	if (at - text < 2 || strchr(" \t\"0123456789", at[-1]))
+		return at;
+	while (s > text && strchr(" \t", s[-1]))
+		s--;
+	return s > text && strchr("{,", s[-1]) ? at - 1 : at;
+}
+
+static int fail_syntax(const char *text, const char *at, char *why)
+{
+	const char *end = text + strlen(text);
+
+	if (*text == 0)
+		return param_fail(-EINVAL, why, "an empty line");
+	if (!is_cut_off(text, at))
+		return fail_at("no JSON at", text, step_back(text, at), why);
+	at = end - text > QUOTED ? end - QUOTED : text;
+	while ((*at & 0xc0) == 0x80)
+		at++;
+	return param_fail(-EINVAL, why, "the line is cut off behind '%s', at column %zu", at, (size_t)(end - text) + 1);
+}
+
+static int read_line(char *text, size_t bytes, bool is_first, struct reading *r, char *why)
+{
+	const char *end = text;
+	cJSON *line;
 	int err;
 
-	if (!cJSON_IsObject(line))
-		err = param_fail(-EINVAL, why, "no JSON object");
+	while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]))
+		text[--bytes] = 0;
+	line = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, false);
+	end += strspn(end, " \t\r");
+	if (!line)
+		err = fail_syntax(text, end, why);
+	else if (!cJSON_IsObject(line))
+		err = fail_at("no JSON object at", text, text, why);
+	else if (end < text + bytes)
+		err = fail_at("the JSON object has ended before", text, end, why);
 	else
 		err = is_first ? read_first(line, r, why) : read_candidate(line, r, why);
 	cJSON_Delete(line);
