@@ -204,10 +204,14 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 			-EINVAL, why, "there are %u tokens, and \"max_tokens\" is %u", c->tokens, t->max_tokens);
 	err = read_ids(tokens, c, why);
 	for (size_t i = 0; trace_lists[i].key && !err; i++) {
-		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, trace_lists[i].key);
+		const struct trace_list *kind = &trace_lists[i];
+		const char *name = veto_fields[kind->field].name; /* as policies call it */
+		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, kind->key);
 
 		if (list)
-			err = trace_read_list(list, &trace_lists[i], c, why);
+			err = trace_read_list(list, kind, c, why);
+		else if (cJSON_GetObjectItemCaseSensitive(line, name))
+			err = param_fail(-EINVAL, why, "\"%s\": the key is \"%s\"", name, kind->key);
 	}
 	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
 }

@@ -35,6 +35,15 @@ const struct trace_list trace_lists[] = {
 	{0},
 };
 
+const char *trace_key(enum veto_field field)
+{
+	const struct trace_list *list = trace_lists;
+
+	while (list->key && list->field != field)
+		list++;
+	return list->key ? list->key : veto_fields[field].name;
+}
+
 static int fail_kind(const struct trace_list *kind, uint32_t index, char *why)
 {
 	return param_fail(

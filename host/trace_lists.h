@@ -16,6 +16,9 @@ struct trace_list {
 };
 extern const struct trace_list trace_lists[];
 
+/* The key of a score's list. */
+const char *trace_key(enum veto_field field);
+
 /* Read a list, as long as the candidate's tokens.
  *   -EINVAL  another length, or a value that is no number, null or interval, or that the score can't be; `why` gives its
  *            index

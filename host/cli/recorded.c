@@ -3,6 +3,7 @@
 #include "recorded.h"
 #include "cli.h"
 #include "recording.h"
+#include "trace_lists.h"
 #include "trace_rewards.h"
 
 #include <errno.h>
@@ -270,6 +271,22 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 	return err;
 }
 
+static int check_fields(const struct trace *trace, const struct veto_rule *rule, char *why)
+{
+	int err = 0;
+
+	for (int f = 0; f < VETO_FIELDS && !err; f++) {
+		char lacking[128];
+
+		snprintf(lacking, sizeof(lacking),
+			"the recording has no such score of every candidate (\"%s\" in a trace)",
+			trace_key((enum veto_field)f));
+		if (!(trace->fields >> f & 1))
+			err = param_check_fields(rule, ~(1u << f), lacking, why);
+	}
+	return err;
+}
+
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
 {
 	struct veto_session *session;
@@ -281,8 +298,7 @@ int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint
 		if (veto_rule_asks(&rule[r]))
 			return param_fail(-EINVAL, why, "%s: it asks the model, and recorded candidates can't answer",
 				rule[r].policy->name);
-		err = param_check_fields(
-			&rule[r], trace->fields, "the recording has no such score of every candidate", why);
+		err = check_fields(trace, &rule[r], why);
 		if (!err)
 			err = check_rungs(trace, &rule[r], why);
 	}

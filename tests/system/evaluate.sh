@@ -101,6 +101,10 @@ write("missing", head, *lines[1:])
 write("twice", head, first, *lines)
 write("short", head | {"max_tokens": 60}, *lines)
 write("unlabelled", head, {k: v for k, v in first.items() if k != "correct"}, *lines[1:])
+named = {("token_logp" if key == "logp" else key): value for key, value in first.items()}
+write("named", head, named, *lines[1:])
+write("both", head, first | {"token_logp": "mine"}, *lines[1:])
+write("lacking", head, {k: v for k, v in first.items() if k != "logp"}, *lines[1:])
 spoil("lengths", logp=first["logp"][:-1])
 spoil("value", entropy=["high", *first["entropy"][1:]])
 spoil("object", entropy=[{"low": 0.25, "high": 0.5}, *first["entropy"][1:]])
@@ -147,6 +151,11 @@ line $'\n' "an empty line"
 spoilt missing ": 'chain-0-4' lacks candidate 0 of 8"
 spoilt twice ":3: candidate 0 of 'chain-0-4' stands there twice"
 spoilt short ":2: there are 76 tokens, and \"max_tokens\" is 60"
+spoilt named ":2: \"token_logp\": the key is \"logp\""
+expect "none, majority" "$VETO" evaluate "$work/both.jsonl"
+refuse 2 'floor: score=token_logp: the recording has no such score of every candidate ("logp" in a trace)' \
+	"$VETO" evaluate --policy floor:score=token_logp,threshold=-1 "$work/lacking.jsonl"
+expect "none, majority" "$VETO" evaluate "$work/lacking.jsonl"
 spoilt lengths ":2: \"logp\" has 75 values, and \"tokens\" has 76"
 spoilt value ":2: \"entropy\" [0] is no number"
 spoilt object ":2: \"entropy\" [0] is no number"

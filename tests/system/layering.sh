@@ -50,7 +50,7 @@ allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
 allow host/trace.[ch] host/trace_lists.[ch] host/trace_states.[ch] -- veto.h trace.h trace_lists.h trace_states.h hash.h map.h npy.h param.h policy.h
 allow host/trainer.[ch] -- trainer.h
 allow host/train.[ch] -- train.h trainer.h param.h random.h
-allow host/trace_rewards.[ch] -- head.h param.h trace.h trace_rewards.h
+allow host/trace_rewards.[ch] -- head.h param.h trace.h trace_lists.h trace_rewards.h
 allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/statistics.[ch] -- veto.h hx1.h statistics.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h statistics.h param.h
@@ -81,7 +81,7 @@ allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
 	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibration.h random.h \
 	baselines.h comparison.h evaluate_report.h partial.h plot.h reliability.h report.h spans.h journal.h recording.h replay.h run_journal.h run_open.h export.h fx1.h interval.h \
-	examples.h hx1.h statistics.h trace_rewards.h train.h trainer.h
+	examples.h hx1.h statistics.h trace_lists.h trace_rewards.h train.h trainer.h
 
 # Foreign headers, each in one place.
 only() {
