@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto inspect: what an image for a card, or a head file, holds. */
+/* veto inspect: what an image for a card, a head file, a journal or a policy file holds. */
 #include "cli.h"
 #include "head.h"
 #include "journal.h"
@@ -17,7 +17,7 @@ static const char help[] =
 	"Usage: veto inspect [--json] FILE\n\n"
 	"Prints what an image for a card (xclbin) holds: mode, platform, uuid, versions, kernels, memory banks, sections;\n"
 	"or a head file: shape, output, aggregation, tap, backbone, sizes, versions; or a journal: how it was recorded, how much\n"
-	"of it there is.\n\n"
+	"of it there is; or a policy file: the rule with all its parameters, and what it was calibrated for.\n\n"
 	"      --json           one object\n"
 	"      --help           this text\n";
 
@@ -196,16 +196,21 @@ static void print_head_text(const struct veto_head *head)
 	print_line("sha256", safetensors_text(&head->file, "sha256"));
 }
 
-/* How the file starts. */
+/* How the file starts; "{" of one that holds a JSON object. */
 static int read_start(const char *path, char start[8], char *why)
 {
 	struct map map;
 	const int err = map_open(path, &map, why);
+	size_t spaces = 0;
 
 	if (err)
 		return err;
 	memset(start, 0, 8);
 	memcpy(start, map.data, map.bytes < 7 ? map.bytes : 7);
+	while (spaces < map.bytes && memchr(" \t\r\n", ((const char *)map.data)[spaces], 4))
+		spaces++;
+	if (spaces < map.bytes && ((const char *)map.data)[spaces] == '{')
+		memcpy(start, "{", 2);
 	map_close(&map);
 	return 0;
 }
@@ -261,6 +266,188 @@ static int inspect_journal(const char *path, bool is_json)
 	return close_stdout("inspect", err ? misused("inspect", "%s", why) : EXIT_DONE);
 }
 
+/* --- Policy files --- */
+
+#define CALIBRATED "calibrated_"
+
+/* What the members of a calibration mean; those that are not here speak for themselves. */
+static const struct {
+	const char *key, *value, *meaning; /* value NULL: any */
+} meanings[] = {
+	{"risk", "candidate", "the chance that a right candidate of a question is rejected"},
+	{"risk", "pooled", "the share of all right candidates that are rejected"},
+	{"risk", "answer", "the share of questions that lose their right answer"},
+	{"alpha", NULL, "the risk that is allowed"},
+	{"delta", NULL, "the chance that it is higher nevertheless"},
+	{"pvalue", "wsr", "the test, of Waudby-Smith and Ramdas"},
+	{"pvalue", "hb", "the test, of Hoeffding and Bentkus"},
+	{"units", NULL, "questions that count"},
+	{"seed", NULL, "of the split and of the order of questions"},
+	{"candidates", NULL, "of a question"},
+	{"cohort", NULL, "candidates that are written at once"},
+	{"max_tokens", NULL, "of a candidate"},
+	{"fingerprint", NULL, "of the model"},
+	{"template", NULL, "what prompts are put into"},
+	{"source", NULL, "of the scores"},
+	{"head", NULL, "checksum of the head that gives the rewards"},
+	{"select", NULL, "how the answer is chosen"},
+};
+
+struct calibrated {
+	bool is_json;
+	uint32_t members; /* so far */
+};
+
+/* Whether a text is a number as JSON writes it. */
+static bool is_number(const char *text)
+{
+	const char *digits = text + (*text == '-');
+	const size_t whole = strspn(digits, "0123456789");
+	char *end;
+
+	if (whole == 0 || (*digits == '0' && whole > 1) || strspn(digits, "0123456789.e-") != strlen(digits))
+		return false;
+	if (digits[whole] == '.' && strspn(digits + whole + 1, "0123456789") == 0)
+		return false;
+	strtod(text, &end);
+	return *end == 0;
+}
+
+/* A model whose name is a number is a text nevertheless. */
+static bool is_text(const char *key, const char *value)
+{
+	for (int i = 0; i < USAGE_TEXTS; i++)
+		if (strcmp(key, usage_names[i]) == 0)
+			return true;
+	return !is_number(value) && strcmp(value, "true") != 0 && strcmp(value, "false") != 0;
+}
+
+/* A line of a rule, aligned with those of its calibration. */
+static void print_wide(const char *key, const char *value)
+{
+	printf("%-13s ", key);
+	print_plain(value, SIZE_MAX);
+	putchar('\n');
+}
+
+static void print_member(const char *key, const char *value)
+{
+	const size_t all = sizeof(meanings) / sizeof(*meanings);
+	const int width = (int)strlen(key);
+	size_t i = 0;
+
+	while (i < all &&
+		(strcmp(meanings[i].key, key) != 0 || (meanings[i].value && strcmp(meanings[i].value, value) != 0)))
+		i++;
+	printf("  ");
+	print_plain(key, SIZE_MAX);
+	printf("%*s", width < 11 ? 12 - width : 1, "");
+	print_plain(value, SIZE_MAX);
+	printf(i < all ? " (%s)\n" : "\n", i < all ? meanings[i].meaning : "");
+}
+
+static int print_calibrated(void *arg, const char *key, const char *value, char *why)
+{
+	struct calibrated *c = arg;
+
+	(void)why;
+	if (strncmp(key, CALIBRATED, strlen(CALIBRATED)) != 0)
+		return 0;
+	key += strlen(CALIBRATED);
+	if (c->is_json) {
+		printf("%s", c->members ? "," : "{");
+		json_write_string(stdout, key);
+		putchar(':');
+		if (is_text(key, value))
+			json_write_string(stdout, value);
+		else
+			printf("%s", value);
+	} else {
+		printf("%s", c->members ? "" : "calibrated\n");
+		print_member(key, value);
+	}
+	c->members++;
+	return 0;
+}
+
+static void print_value(const struct veto_param *param, const char *text)
+{
+	if (param->type == VETO_PARAM_COUNT || param->type == VETO_PARAM_Q20 || param->type == VETO_PARAM_RATIO)
+		printf("%s", text);
+	else
+		json_write_string(stdout, text);
+}
+
+static void print_param_json(const struct veto_param *param, char *text)
+{
+	const char *separator = "[";
+
+	printf("\"%s\":", param->name);
+	if (!param->is_list) {
+		print_value(param, text);
+		return;
+	}
+	for (char *one; (one = strsep(&text, "+")); separator = ",") {
+		printf("%s", separator);
+		print_value(param, one);
+	}
+	putchar(']');
+}
+
+static void print_rule(const struct veto_rule *rule, bool is_json)
+{
+	const struct veto_param *param = rule->policy->param;
+	const char *separator = "";
+	char text[1024];
+
+	if (is_json)
+		printf("{\"kind\":\"policy\",\"policy\":\"%s\",\"parameters\":{", rule->policy->name);
+	else
+		print_wide("policy", rule->policy->name);
+	for (size_t i = 0; param[i].name; i++) {
+		if (rule->values.count[i] == 0)
+			continue;
+		param_print(&param[i], &rule->values, i, text, sizeof(text));
+		if (!is_json) {
+			print_wide(param[i].name, text);
+			continue;
+		}
+		printf("%s", separator);
+		print_param_json(&param[i], text);
+		separator = ",";
+	}
+	printf("%s", is_json ? "},\"calibrated\":" : "");
+}
+
+/* The rule is printed once the whole file is known to be good. */
+static int inspect_policy(const char *path, bool is_json)
+{
+	struct calibrated calibrated = {.is_json = is_json};
+	struct json_source source = {.file = path, .first_line = 1, .has_lists = true};
+	struct veto_rule rule;
+	struct map map;
+	char why[VETO_WHY_MAX];
+	int err = map_open(path, &map, why);
+
+	if (err)
+		return misused("inspect", "%s", why);
+	source.text = map.data;
+	source.bytes = map.bytes;
+	err = veto_rule_parse_json(source.text, source.bytes, path, &rule, why);
+	if (!err) {
+		print_rule(&rule, is_json);
+		err = json_object(&source, print_calibrated, &calibrated, why);
+	}
+	map_close(&map);
+	if (err)
+		return misused("inspect", "%s", why);
+	if (is_json)
+		puts(calibrated.members ? "}}" : "null}");
+	else if (calibrated.members == 0)
+		print_wide("calibrated", "no");
+	return close_stdout("inspect", EXIT_DONE);
+}
+
 int cmd_inspect(int argc, char **argv)
 {
 	struct xclbin image;
@@ -275,6 +462,8 @@ int cmd_inspect(int argc, char **argv)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
 	if (read_start(argv[optind], start, why))
 		return misused("inspect", "%s", why);
+	if (*start == '{')
+		return inspect_policy(argv[optind], is_json);
 	if (journal_is(argv[optind]))
 		return inspect_journal(argv[optind], is_json);
 	if (strcmp(start, "xclbin2") != 0)

@@ -51,6 +51,13 @@ expect "risk candidate at most 0.1 with a chance of 0.9, by wsr over" calibrate 
 python3 -c 'import json, sys; t = json.load(open(sys.argv[1]))["threshold"]; sys.exit(not (len(t) == 2 and t[0] != t[1]))' "$work/policy.json" ||
 	complain "two rungs: $(cat "$work/policy.json")"
 cp "$work/policy.json" "$work/first.json"
+expect "  risk        candidate (the chance that a right candidate of a question is rejected)" "$VETO" inspect "$work/first.json"
+cases=$((cases + 1))
+"$VETO" inspect --json "$work/first.json" | python3 -c '
+import json, sys
+file, seen = json.load(open(sys.argv[1])), json.load(sys.stdin)
+assert file == {"policy": seen["policy"]} | seen["parameters"] | {"calibrated_" + key: value for key, value in seen["calibrated"].items()}, seen' \
+	"$work/first.json" 2>"$work/log" || complain "inspect --json of what calibrate wrote: $(tail -n 1 "$work/log")"
 calibrate --policy "floor:score=token_logp,rungs=4+12,threshold=?" >/dev/null
 cases=$((cases + 1))
 cmp -s "$work/policy.json" "$work/first.json" || complain "the same command gives another policy"
