@@ -5,6 +5,7 @@
 #include "npy.h"
 #include "param.h"
 #include "recording.h"
+#include "trace_lists.h"
 
 #include <errno.h>
 #include <stdlib.h>

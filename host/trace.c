@@ -4,21 +4,15 @@
 #include "hash.h"
 #include "param.h"
 #include "policy.h"
+#include "trace_lists.h"
 #include "trace_states.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX 0x1p19 /* of a score, either way */
-
-const struct trace_list trace_lists[] = {{"self_certainty", VETO_SELF_CERTAINTY, 0x1p20},
-	{"entropy", VETO_ENTROPY, 0x1p20}, {"logp", VETO_TOKEN_LOGP, 0x1p20}, {"top1_logp", VETO_TOP1_LOGP, 0x1p20},
-	{"topk_confidence", VETO_TOPK_CONFIDENCE, 0x1p20}, {"margin", VETO_MARGIN, 0x1p20}, {"lse", VETO_LSE, 0x1p20},
-	{"mean", VETO_MEAN, 0x1p20}, {"sc_lower", VETO_SC_LOWER, 0x1p20}, {"subset_first", VETO_SUBSET_FIRST, 0x1p31},
-	{"subset_mass", VETO_SUBSET_MASS, 0x1p31}, {"reward", VETO_REWARD, 0x1p31}, {0}};
+#define QUOTED 24 /* bytes of a line that is wrong */
 
 struct reading {
 	struct trace trace;
@@ -120,60 +114,6 @@ int trace_check_whole(const struct trace *t, char *why)
 		t->policy ? t->policy : "?");
 }
 
-static bool read_number(const cJSON *item, double unit, int64_t *out)
-{
-	if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= VALUE_MAX))
-		return false;
-	*out = llrint(item->valuedouble * unit);
-	return true;
-}
-
-/* A number, null, or [low, high], whose high end is null if there is none.  False: it is none of these. */
-static bool read_value(const cJSON *item, double unit, struct veto_interval *out)
-{
-	const cJSON *high = cJSON_GetArrayItem(item, 1);
-
-	*out = (struct veto_interval){TRACE_UNKNOWN, TRACE_UNKNOWN};
-	if (cJSON_IsNull(item))
-		return true;
-	if (!cJSON_IsArray(item)) {
-		if (!read_number(item, unit, &out->low))
-			return false;
-		out->high = out->low;
-		return true;
-	}
-	if (cJSON_GetArraySize(item) != 2 || !read_number(cJSON_GetArrayItem(item, 0), unit, &out->low))
-		return false;
-	if (cJSON_IsNull(high)) {
-		out->high = INT64_MAX;
-		return true;
-	}
-	return read_number(high, unit, &out->high) && out->low <= out->high;
-}
-
-static int read_list(const cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why)
-{
-	const uint32_t values = cJSON_IsArray(list) ? (uint32_t)cJSON_GetArraySize(list) : 0;
-	struct veto_interval *field = malloc((c->tokens + 1) * sizeof(*field));
-	const cJSON *item;
-	uint32_t i = 0;
-
-	c->field[kind->field] = field;
-	if (!cJSON_IsArray(list) || values != c->tokens)
-		return param_fail(
-			-EINVAL, why, "\"%s\" has %u values, and \"tokens\" has %u", kind->key, values, c->tokens);
-	if (!field)
-		return param_fail(-ENOMEM, why, "out of memory");
-	cJSON_ArrayForEach(item, list)
-	{
-		if (!read_value(item, kind->unit, &field[i]))
-			return param_fail(-EINVAL, why, "\"%s\" [%u] is no number, null, or pair of numbers that rise",
-				kind->key, i);
-		i++;
-	}
-	return 0;
-}
-
 /* Where steps end, and whether all are right so far: at the positions that are listed, and at the last token. */
 static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
 {
@@ -264,10 +204,14 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 			-EINVAL, why, "there are %u tokens, and \"max_tokens\" is %u", c->tokens, t->max_tokens);
 	err = read_ids(tokens, c, why);
 	for (size_t i = 0; trace_lists[i].key && !err; i++) {
-		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, trace_lists[i].key);
+		const struct trace_list *kind = &trace_lists[i];
+		const char *name = veto_fields[kind->field].name; /* as policies call it */
+		const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, kind->key);
 
 		if (list)
-			err = read_list(list, &trace_lists[i], c, why);
+			err = trace_read_list(list, kind, c, why);
+		else if (cJSON_GetObjectItemCaseSensitive(line, name))
+			err = param_fail(-EINVAL, why, "\"%s\": the key is \"%s\"", name, kind->key);
 	}
 	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
 }
@@ -341,13 +285,75 @@ static int read_first(cJSON *line, struct reading *r, char *why)
 	return err;
 }
 
-static int read_line(const char *text, size_t bytes, bool is_first, struct reading *r, char *why)
+/* Whether a line that is JSON up to `at` just ends there, in the middle. */
+static bool is_cut_off(const char *text, const char *at)
 {
-	cJSON *line = cJSON_ParseWithLength(text, bytes);
+	const char *opened = NULL; /* the string that s is in */
+	int depth = 0;
+
+	for (const char *s = text; *s; s++) {
+		if (*s == '"')
+			opened = opened ? NULL : s;
+		else if (opened)
+			s += *s == '\\' && s[1];
+		else
+			depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
+	}
+	return opened ? at > opened : depth > 0 && at[strcspn(at, ",:\"[]{}")] == 0;
+}
+
+/* What is wrong, and the characters from there on; -EINVAL. */
+static int fail_at(const char *what, const char *text, const char *at, char *why)
+{
+	size_t bytes = strnlen(at, QUOTED);
+
+	while (bytes > 0 && (at[bytes] & 0xc0) == 0x80) /* in the middle of a character */
+		bytes--;
+	return param_fail(-EINVAL, why, "%s column %zu: '%.*s'", what, (size_t)(at - text) + 1, (int)bytes, at);
+}
+
+/* Where a key should start that is none, the parser stops one character behind. */
+static const char *step_back(const char *text, const char *at)
+{
+	const char *s = at - 1;
+
+	if (at - text < 2 || strchr(" \t\"0123456789", at[-1]))
+		return at;
+	while (s > text && strchr(" \t", s[-1]))
+		s--;
+	return s > text && strchr("{,", s[-1]) ? at - 1 : at;
+}
+
+static int fail_syntax(const char *text, const char *at, char *why)
+{
+	const char *end = text + strlen(text);
+
+	if (*text == 0)
+		return param_fail(-EINVAL, why, "an empty line");
+	if (!is_cut_off(text, at))
+		return fail_at("no JSON at", text, step_back(text, at), why);
+	at = end - text > QUOTED ? end - QUOTED : text;
+	while ((*at & 0xc0) == 0x80)
+		at++;
+	return param_fail(-EINVAL, why, "the line is cut off behind '%s', at column %zu", at, (size_t)(end - text) + 1);
+}
+
+static int read_line(char *text, size_t bytes, bool is_first, struct reading *r, char *why)
+{
+	const char *end = text;
+	cJSON *line;
 	int err;
 
-	if (!cJSON_IsObject(line))
-		err = param_fail(-EINVAL, why, "no JSON object");
+	while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]))
+		text[--bytes] = 0;
+	line = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, false);
+	end += strspn(end, " \t\r");
+	if (!line)
+		err = fail_syntax(text, end, why);
+	else if (!cJSON_IsObject(line))
+		err = fail_at("no JSON object at", text, text, why);
+	else if (end < text + bytes)
+		err = fail_at("the JSON object has ended before", text, end, why);
 	else
 		err = is_first ? read_first(line, r, why) : read_candidate(line, r, why);
 	cJSON_Delete(line);

@@ -58,14 +58,6 @@ struct trace {
 	uint32_t questions;
 };
 
-/* The lists of a candidate's scores in a trace: by which number of units a value of 1 counts.  A NULL key ends them. */
-struct trace_list {
-	const char *key;
-	enum veto_field field;
-	double unit;
-};
-extern const struct trace_list trace_lists[];
-
 /* Read how candidates were recorded from a JSON object, the first line of a trace or the header of a journal, whose version
  * stands under the key `kind`.  -EINVAL, -ENOMEM */
 int trace_read_header(const char *json, size_t bytes, const char *kind, struct trace *out, char *why);

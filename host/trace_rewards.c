@@ -2,6 +2,7 @@
 /* Rewards of recorded candidates: by the reference, in the order of their tokens. */
 #include "trace_rewards.h"
 #include "param.h"
+#include "trace_lists.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +23,8 @@ static int check_head(const struct trace *t, const struct veto_head *head, char 
 	for (int f = 0; f < VETO_FIELDS; f++)
 		if (lacking >> f & 1)
 			return param_fail(-EINVAL, why,
-				"it counts on %s, and the recording has no such score of every candidate",
-				veto_fields[f].name);
+				"it counts on %s, and the recording has no such score of every candidate (\"%s\" in a trace)",
+				veto_fields[f].name, trace_key((enum veto_field)f));
 	if (info->cols && !t->state_cols)
 		return param_fail(-EINVAL, why, "it reads hidden states, and the recording has none");
 	if (info->cols && info->cols != t->state_cols)

@@ -17,10 +17,23 @@ struct trace_file {
 	char path[]; /* as the candidates give it */
 };
 
-/* Beside the trace, unless it starts at the root. */
+/* Whether a path can lead out of the folder that it starts in. */
+static bool leaves_folder(const char *path)
+{
+	for (const char *name = path; *name; name += strspn(name, "/")) {
+		const size_t length = strcspn(name, "/");
+
+		if (length == 0 || (length == 2 && strncmp(name, "..", 2) == 0))
+			return true;
+		name += length;
+	}
+	return false;
+}
+
+/* Beside the trace. */
 static char *place(const char *path, const char *trace_path)
 {
-	const char *slash = *path == '/' ? NULL : strrchr(trace_path, '/');
+	const char *slash = strrchr(trace_path, '/');
 	char *whole;
 
 	return asprintf(&whole, "%.*s%s", slash ? (int)(slash - trace_path + 1) : 0, trace_path, path) < 0 ? NULL
@@ -85,6 +98,10 @@ static int find_file(const char *path, const char *trace_path, struct trace *t, 
 	struct trace_file *f = t->file;
 	int err;
 
+	/* Whoever wrote the trace says which file is read: none but the trace's own. */
+	if (leaves_folder(path))
+		return param_fail(-EINVAL, why, "\"%s\": '%s' does not lie beside the trace, or in a folder there",
+			rows->key, path);
 	while (f && strcmp(f->path, path) != 0)
 		f = f->next;
 	if (!f) {

@@ -10,8 +10,8 @@ struct cJSON;
 
 /* Read a candidate's "hidden"; NULL: it has none.  trace_path: what the file's path is relative to.
  *   -EINVAL  a member missing or of the wrong kind, lists of different lengths, a row beyond the file, positions that do not
- *            rise or lie beyond the tokens, a file that can't be read or is no fp16 .npy, or states of another width than
- *            the ones before; `why` quotes it
+ *            rise or lie beyond the tokens, a path that is absolute or has a part "..", a file that can't be read or is no
+ *            fp16 .npy, or states of another width than the ones before; `why` quotes it
  *   -ENOMEM */
 int trace_read_states(
 	const struct cJSON *hidden, const char *trace_path, struct trace *t, struct trace_candidate *c, char *why);

@@ -2,7 +2,6 @@
 /* Compares what a policy file was calibrated for with how it is used. */
 #include "calibrated.h"
 #include "hash.h"
-#include "json.h"
 #include "spans.h"
 
 #include <errno.h>
@@ -223,6 +222,19 @@ static int find_sum(const struct json_source *source, struct sum *sum, char foun
 	return err;
 }
 
+int calibrated_find_state(const struct json_source *source, enum calibrated_state *out, char *why)
+{
+	struct sum sum;
+	char found[CHECKSUM_MAX];
+	const int err = find_sum(source, &sum, found, why);
+
+	if (!err)
+		*out = !sum.is_calibrated		? CALIBRATED_NOT
+		       : strcmp(sum.stated, found) == 0 ? CALIBRATED_INTACT
+							: CALIBRATED_CHANGED;
+	return err;
+}
+
 /* What is left once all members are read: the model by its name, and what can't be compared. */
 static int check_rest(const char *command, const char *text, const struct checking *c, uint32_t own)
 {
@@ -247,23 +259,21 @@ static int check_file(const char *command, const char *text, const struct json_s
 	const struct usage *usage, uint32_t own)
 {
 	struct checking checking = {.usage = usage, .beside = strdup("none")};
-	struct sum sum;
-	char found[CHECKSUM_MAX], why[VETO_WHY_MAX];
-	int status = EXIT_DONE, err = find_sum(source, &sum, found, why);
+	enum calibrated_state state = CALIBRATED_NOT;
+	char why[VETO_WHY_MAX];
+	int status = EXIT_DONE, err = checking.beside ? 0 : param_fail(-ENOMEM, why, "out of memory");
 
-	if (!err && sum.is_calibrated && checking.beside) {
-		if (strcmp(sum.stated, found) != 0)
-			err = param_fail(-EINVAL, why,
-				"%s: it is not as calibrate wrote it (its checksum is '%s', and %s was expected): without its "
-				"members " PREFIX "* it is a policy that promises nothing",
-				text, sum.stated, found);
-		else
-			err = json_object(source, check_member, &checking, why);
-		if (!err)
-			status = check_rest(command, text, &checking, own);
-	}
-	if (!checking.beside)
-		err = param_fail(-ENOMEM, why, "out of memory");
+	if (!err)
+		err = calibrated_find_state(source, &state, why);
+	if (!err && state == CALIBRATED_CHANGED)
+		err = param_fail(-EINVAL, why,
+			"%s: it is not as calibrate wrote it; without its members " PREFIX
+			"* it is a policy that promises nothing",
+			text);
+	if (!err && state == CALIBRATED_INTACT)
+		err = json_object(source, check_member, &checking, why);
+	if (!err && state == CALIBRATED_INTACT)
+		status = check_rest(command, text, &checking, own);
 	free(checking.model);
 	free(checking.beside);
 	return err ? misused(command, "--policy %s", why) : status;

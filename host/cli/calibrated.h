@@ -4,6 +4,7 @@
 #define VETO_CALIBRATED_H
 
 #include "cli.h"
+#include "json.h"
 
 enum usage_text {
 	USAGE_MODEL,
@@ -31,6 +32,14 @@ struct usage {
 /* That the file which `text` names, if it names one, was calibrated for this, as it is; own: the rule in it.  EXIT_MISUSED,
  * having said what is not so. */
 int calibrated_check(const char *command, const char *text, const struct usage *usage, uint32_t own);
+
+enum calibrated_state {
+	CALIBRATED_NOT,
+	CALIBRATED_INTACT,
+	CALIBRATED_CHANGED /* since it was written: it promises nothing */
+};
+/* Errors as json_object(). */
+int calibrated_find_state(const struct json_source *source, enum calibrated_state *out, char *why);
 
 /* How it was calibrated. */
 struct calibrated {

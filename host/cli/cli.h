@@ -69,6 +69,11 @@ int cmd_replay(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
+/* Print a text of at most so many bytes, without what would move a terminal's cursor. */
+void inspect_print(const char *text, size_t bytes);
+/* Print a policy file; returns the exit code. */
+int inspect_policy(const char *path, bool is_json);
+
 /* Train a head; argv[0] is the verb.  Returns the exit code. */
 int head_train(int argc, char **argv);
 extern const char head_train_help[];

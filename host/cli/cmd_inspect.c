@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veto inspect: what an image for a card, or a head file, holds. */
+/* veto inspect: what an image for a card, a head file, a journal or a policy file holds. */
 #include "cli.h"
 #include "head.h"
 #include "journal.h"
@@ -17,7 +17,7 @@ static const char help[] =
 	"Usage: veto inspect [--json] FILE\n\n"
 	"Prints what an image for a card (xclbin) holds: mode, platform, uuid, versions, kernels, memory banks, sections;\n"
 	"or a head file: shape, output, aggregation, tap, backbone, sizes, versions; or a journal: how it was recorded, how much\n"
-	"of it there is.\n\n"
+	"of it there is; or a policy file: the rule with all its parameters, and what it was calibrated for.\n\n"
 	"      --json           one object\n"
 	"      --help           this text\n";
 
@@ -41,8 +41,7 @@ static const char *kind_name(uint32_t kind)
 	return kind < sizeof(names) / sizeof(*names) && names[kind] ? names[kind] : "another";
 }
 
-/* A text of at most so many bytes, without what would move a terminal's cursor. */
-static void print_plain(const char *text, size_t bytes)
+void inspect_print(const char *text, size_t bytes)
 {
 	for (size_t i = 0; i < bytes && text[i]; i++)
 		putchar(text[i] >= ' ' && text[i] < 127 ? text[i] : '?');
@@ -64,7 +63,7 @@ static void print_text(const struct xclbin *image)
 	struct xclbin_ip ip;
 
 	printf("mode        %s\nplatform    ", xclbin_mode_name(image->mode, mode));
-	print_plain(image->platform, sizeof(image->platform));
+	inspect_print(image->platform, sizeof(image->platform));
 	printf("\nuuid        ");
 	print_uuid(image);
 	if (xclbin_versions(image, &v))
@@ -73,12 +72,12 @@ static void print_text(const struct xclbin *image)
 		printf("\nversions    not stated\n");
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_IP_LAYOUT, i, &ip); i++) {
 		printf("kernel      ");
-		print_plain(ip.name, sizeof(ip.name));
+		inspect_print(ip.name, sizeof(ip.name));
 		printf(", registers at 0x%" PRIx64 "\n", ip.base);
 	}
 	for (uint32_t i = 0; xclbin_record(image, XCLBIN_MEM_TOPOLOGY, i, &memory); i++) {
 		printf("bank        ");
-		print_plain(memory.tag, sizeof(memory.tag));
+		inspect_print(memory.tag, sizeof(memory.tag));
 		print_size(memory.kib);
 		printf(" at 0x%" PRIx64 "%s\n", memory.base, memory.is_used ? "" : ", not used");
 	}
@@ -168,7 +167,7 @@ static void print_head_json(const struct veto_head *head)
 static void print_line(const char *key, const char *value)
 {
 	printf("%-12s", key);
-	print_plain(value, SIZE_MAX);
+	inspect_print(value, SIZE_MAX);
 	putchar('\n');
 }
 
@@ -196,16 +195,21 @@ static void print_head_text(const struct veto_head *head)
 	print_line("sha256", safetensors_text(&head->file, "sha256"));
 }
 
-/* How the file starts. */
+/* How the file starts; "{" of one that holds a JSON object. */
 static int read_start(const char *path, char start[8], char *why)
 {
 	struct map map;
 	const int err = map_open(path, &map, why);
+	size_t spaces = 0;
 
 	if (err)
 		return err;
 	memset(start, 0, 8);
 	memcpy(start, map.data, map.bytes < 7 ? map.bytes : 7);
+	while (spaces < map.bytes && memchr(" \t\r\n", ((const char *)map.data)[spaces], 4))
+		spaces++;
+	if (spaces < map.bytes && ((const char *)map.data)[spaces] == '{')
+		memcpy(start, "{", 2);
 	map_close(&map);
 	return 0;
 }
@@ -275,6 +279,8 @@ int cmd_inspect(int argc, char **argv)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
 	if (read_start(argv[optind], start, why))
 		return misused("inspect", "%s", why);
+	if (*start == '{')
+		return inspect_policy(argv[optind], is_json);
 	if (journal_is(argv[optind]))
 		return inspect_journal(argv[optind], is_json);
 	if (strcmp(start, "xclbin2") != 0)

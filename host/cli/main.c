@@ -22,7 +22,7 @@ static const struct command commands[] = {
 	{"replay", "judge a journal again, and compare the verdicts", cmd_replay},
 	{"devices", "list the devices that can score", cmd_devices},
 	{"head", "make what scores hidden states", cmd_head},
-	{"inspect", "print what an image for a card, a head file or a journal holds", cmd_inspect},
+	{"inspect", "print what an image for a card, a head, a journal or a policy file holds", cmd_inspect},
 	{"policies", "list the policies, their parameters and sources", cmd_policies},
 	{0},
 };

@@ -3,6 +3,7 @@
 #include "recorded.h"
 #include "cli.h"
 #include "recording.h"
+#include "trace_lists.h"
 #include "trace_rewards.h"
 
 #include <errno.h>
@@ -306,12 +307,22 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 	return err;
 }
 
-/* Why a score that a rule reads is not there. */
-static const char *what_lacks(const struct trace *t)
+static int check_fields(const struct trace *trace, const struct veto_rule *rule, char *why)
 {
-	if (t->source && strncmp(t->source, "top-k:", strlen("top-k:")) == 0 && !t->vocab)
-		return "the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N";
-	return "the recording has no such score of every candidate";
+	const bool is_listed = trace->source && strncmp(trace->source, "top-k:", strlen("top-k:")) == 0;
+	int err = 0;
+
+	for (int f = 0; f < VETO_FIELDS && !err; f++) {
+		char lacking[128] = "the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N";
+
+		if (!is_listed || trace->vocab)
+			snprintf(lacking, sizeof(lacking),
+				"the recording has no such score of every candidate (\"%s\" in a trace)",
+				trace_key((enum veto_field)f));
+		if (!(trace->fields >> f & 1))
+			err = param_check_fields(rule, ~(1u << f), lacking, why);
+	}
+	return err;
 }
 
 int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint32_t rules, char *why)
@@ -325,7 +336,7 @@ int recorded_check(const struct trace *trace, const struct veto_rule *rule, uint
 		if (veto_rule_asks(&rule[r]))
 			return param_fail(-EINVAL, why, "%s: it asks the model, and recorded candidates can't answer",
 				rule[r].policy->name);
-		err = param_check_fields(&rule[r], trace->fields, what_lacks(trace), why);
+		err = check_fields(trace, &rule[r], why);
 		if (!err)
 			err = check_rungs(trace, &rule[r], why);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever bytes a trace holds, reading it stays inside them; one that is read has every score and state that it says it has. */
-#include "trace.h"
+/* Whatever bytes a trace holds, reading it stays inside them; one that is read has every score and state that it says it has, and
+ * no score that can't be. */
+#include "trace_lists.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,18 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile uint64_t last_sum; /* so that nothing is left out */
+
+static void check_range(const struct trace_list *list, const struct veto_interval *value)
+{
+	const double low = (list->low - list->slack) * list->unit - 1,
+		     high = (list->high + list->slack) * list->unit + 1;
+
+	if (value->low == TRACE_UNKNOWN)
+		return;
+	if (value->low > value->high || (double)value->low < low || (double)value->low > high ||
+		(value->high != INT64_MAX && (double)value->high > high))
+		abort();
+}
 
 static void see(const struct trace *t)
 {
@@ -21,6 +34,9 @@ static void see(const struct trace *t)
 
 			for (uint32_t token = 0; token < c->tokens; token++) {
 				trace_score(c, token, &score);
+				for (const struct trace_list *list = trace_lists; list->key; list++)
+					if (c->field[list->field])
+						check_range(list, &c->field[list->field][token]);
 				for (int f = 0; f < VETO_FIELDS; f++)
 					if (score.has >> f & 1)
 						sum += (uint64_t)score.field[f].low + c->ends_step[token];

@@ -51,6 +51,13 @@ expect "risk candidate at most 0.1 with a chance of 0.9, by wsr over" calibrate 
 python3 -c 'import json, sys; t = json.load(open(sys.argv[1]))["threshold"]; sys.exit(not (len(t) == 2 and t[0] != t[1]))' "$work/policy.json" ||
 	complain "two rungs: $(cat "$work/policy.json")"
 cp "$work/policy.json" "$work/first.json"
+expect "  risk        candidate (the chance that a right candidate of a question is rejected)" "$VETO" inspect "$work/first.json"
+cases=$((cases + 1))
+"$VETO" inspect --json "$work/first.json" | python3 -c '
+import json, sys
+file, seen = json.load(open(sys.argv[1])), json.load(sys.stdin)
+assert file == {"policy": seen["policy"]} | seen["parameters"] | {"calibrated_" + key: value for key, value in seen["calibrated"].items()} and seen["intact"], seen' \
+	"$work/first.json" 2>"$work/log" || complain "inspect --json of what calibrate wrote: $(tail -n 1 "$work/log")"
 calibrate --policy "floor:score=token_logp,rungs=4+12,threshold=?" >/dev/null
 cases=$((cases + 1))
 cmp -s "$work/policy.json" "$work/first.json" || complain "the same command gives another policy"
@@ -97,7 +104,7 @@ sed 's/"calibrated_units"/"calibrated_unit"/' "$work/first.json" >"$work/other.j
 reseal "$work/other.json"
 refuse 2 "other.json:14:2: 'calibrated_unit' is not known, and so can't be checked" "$VETO" evaluate --policy "$work/other.json" "$trace"
 grep -v checksum "$work/first.json" | sed 's/"calibrated_beside": "none",/"calibrated_beside": "none"/' >"$work/other.json"
-refuse 2 "(its checksum is '', and" "$VETO" evaluate --policy "$work/other.json" "$trace"
+refuse 2 "other.json: it is not as calibrate wrote it" "$VETO" evaluate --policy "$work/other.json" "$trace"
 tr -d '\n\t' <"$work/first.json" >"$work/other.json"
 expect "saved" "$VETO" evaluate --policy "$work/other.json" "$trace"
 (echo "{" && sed -n '2,/shadow/p' "$work/first.json" | sed '$s/,$//' && echo "}") >"$work/other.json"

@@ -129,6 +129,49 @@ expect 'window-floor' "$VETO" policies
 expect 'arXiv 2508.01969' "$VETO" policies gate
 expect '"parameters":[{"name":"score"' "$VETO" policies gate --json
 refuse 2 "unknown policy 'gat'; known policies: floor" "$VETO" policies gat
+# A policy file: the rule whole, and every member of its calibration; what --policy would say of a bad one.
+cat >"$work/policy.json" <<'JSON'
+
+{"policy": "floor", "score": "token_logp", "rungs": [16, 32], "threshold": [-0.5, 2],
+	"calibrated_risk": "pooled", "calibrated_alpha": 0.05, "calibrated_pvalue": "hb", "calibrated_max_tokens": 20, "calibrated_model": "007",
+	"calibrated_sampler": "{\"temperature\":0.7}", "calibrated_new_thing": "\u001b[31m", "calibrated_version": "1.2.3", "calibrated_code": "042", "calibrated_whole": true}
+JSON
+expect "policy        floor" "$VETO" inspect "$work/policy.json"
+for line in "score         token_logp" "window        16" "threshold     -0.5+2" "rungs         16+32" "min_survivors 1" "shadow        0" calibrated \
+	"  risk        pooled (the share of all right candidates that are rejected)" "  alpha       0.05 (the risk that is allowed)" \
+	"  pvalue      hb (the test, of Hoeffding and Bentkus)" "  max_tokens  20 (of a candidate)" "  model       007" \
+	'  sampler     {"temperature":0.7}' "  new_thing   ?[31m" "  version     1.2.3" "  whole       true" "changed       since it was calibrated: it promises nothing, and --policy refuses it"; do
+	cases=$((cases + 1))
+	grep -qxF -- "$line" "$work/stdout" || complain "inspect of a policy: no line '$line' in $(cat "$work/stdout")"
+done
+"$VETO" inspect --json "$work/policy.json" | python3 -c '
+import json, sys
+assert json.load(sys.stdin) == {"kind": "policy", "policy": "floor", "parameters": {"score": "token_logp", "window": 16, "threshold": [-0.5, 2],
+    "rungs": [16, 32], "min_survivors": 1, "shadow": 0}, "calibrated": {"risk": "pooled", "alpha": 0.05, "pvalue": "hb", "max_tokens": 20, "model": "007",
+    "sampler": "{\"temperature\":0.7}", "new_thing": "\x1b[31m", "version": "1.2.3", "code": "042", "whole": "true"}, "intact": False}' 2>"$work/log" ||
+	complain "inspect --json of a policy: $(cat "$work/log")"
+cases=$((cases + 1))
+echo '{"policy": "detect", "words": "wait|a+b"}' >"$work/policy.json"
+expect "calibrated    no" "$VETO" inspect "$work/policy.json"
+expect '{"kind":"policy","policy":"detect","parameters":{"words":"wait|a+b","k":4,' "$VETO" inspect --json "$work/policy.json"
+expect '"calibrated":null}' "$VETO" inspect --json "$work/policy.json"
+while read -r text; do
+	printf %b "$text" >"$work/policy.json"
+	"$VETO" evaluate --policy "$work/policy.json" "$SOURCE/tests/traces/chain-sums.jsonl" 2>"$work/log" >"$work/stdout"
+	said=$(sed "s|^veto evaluate: --policy $work/policy.json: ||" "$work/log")
+	[[ "$said" == "$work/policy.json:"[12]:* ]] || complain "--policy of $text: $said"
+	refuse 2 "veto inspect: $said" "$VETO" inspect "$work/policy.json"
+	refuse 2 "veto inspect: $said" "$VETO" inspect --json "$work/policy.json"
+done <<'POLICIES'
+{"policy": "gates"}
+{"policy": "gate",\n"keep": 7}
+{"policy": "gate",\n"kept": 0.5}
+{"score": "reward"}
+{"policy": "floor"}
+{"policy": "floor", "threshold": 1
+{"policy": "floor", "threshold": 1}\n{}
+{"policy": "floor", "threshold": 1, "calibrated_alpha": {}}
+POLICIES
 for command in score devices inspect policies; do
 	expect "Usage: veto $command" "$VETO" "$command" --help
 done

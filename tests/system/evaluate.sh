@@ -101,9 +101,13 @@ write("missing", head, *lines[1:])
 write("twice", head, first, *lines)
 write("short", head | {"max_tokens": 60}, *lines)
 write("unlabelled", head, {k: v for k, v in first.items() if k != "correct"}, *lines[1:])
+named = {("token_logp" if key == "logp" else key): value for key, value in first.items()}
+write("named", head, named, *lines[1:])
+write("both", head, first | {"token_logp": "mine"}, *lines[1:])
+write("lacking", head, {k: v for k, v in first.items() if k != "logp"}, *lines[1:])
 spoil("lengths", logp=first["logp"][:-1])
 spoil("value", entropy=["high", *first["entropy"][1:]])
-spoil("far", margin=[1e9, *first["margin"][1:]])
+spoil("object", entropy=[{"low": 0.25, "high": 0.5}, *first["entropy"][1:]])
 spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
 spoil("index", candidate=8)
 spoil("finished", finished="yes")
@@ -120,13 +124,86 @@ spoilt policy ": it was recorded with the policy 'gate:keep=0.5'"
 spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"
 spoilt empty ": there is no candidate in it"
 spoilt nothing ": there is no candidate in it"
-spoilt torn ":65: no JSON object"
+spoilt torn ":65: the line is cut off behind '"
+grep -q "', at column 1001\$" "$work/stderr" || complain "a line that is cut off: $(cat "$work/stderr")"
+line() { # TEXT MESSAGE: what is said of such a second line
+	{ head -n 1 "$trace"; printf %s "$1"; } >"$work/line.jsonl"
+	spoilt line ":2: $2"
+}
+# shellcheck disable=SC1003 # A backslash at the end is meant.
+for cut in '{"a": [1, 2' '{"a": "x, \"y: [' '{"a": "x\' '{"a": tru' '{"a": -' '{"a"' '{' '{"a": 1, ' '{"a": "é'; do
+	line "$cut" "the line is cut off behind '${cut% }', at column "
+done
+line '{"a": "0123456789abcdefghijklmnopqrstuvwxyz' "the line is cut off behind 'cdefghijklmnopqrstuvwxyz', at column 44"
+line '{"a": "éééééééééééééx' "the line is cut off behind 'éééééééééééx', at column 35"
+line '{"a": "ééééééééééééé' "the line is cut off behind 'éééééééééééé', at column 34"
+line '{"logp": [-0.5, -Infinity, -2]}' "no JSON at column 17: '-Infinity, -2]}'"
+line '{"logp": [NaN]' "no JSON at column 11: 'NaN]'"
+line '{"a": [1, 2}' "no JSON at column 12: '}'"
+line '{"a": "x"y", "b": 1}' "no JSON at column 10: 'y\", \"b\": 1}'"
+line '{"a": 1,}' "no JSON at column 9: '}'"
+line "{'a': 1}" "no JSON at column 2: ''a': 1}'"
+line 'éééééééééééé1éé' "no JSON at column 1: 'éééééééééééé'"
+line '{"a": ,ééééééééééééé' "no JSON at column 7: ',ééééééééééé'"
+line '[{"a": 1}]' "no JSON object at column 1: '[{\"a\": 1}]'"
+line '{"a": 1} {"b": 2}' "the JSON object has ended before column 10: '{\"b\": 2}'"
+line $'\n' "an empty line"
 spoilt missing ": 'chain-0-4' lacks candidate 0 of 8"
 spoilt twice ":3: candidate 0 of 'chain-0-4' stands there twice"
 spoilt short ":2: there are 76 tokens, and \"max_tokens\" is 60"
+spoilt named ":2: \"token_logp\": the key is \"logp\""
+expect "none, majority" "$VETO" evaluate "$work/both.jsonl"
+refuse 2 'floor: score=token_logp: the recording has no such score of every candidate ("logp" in a trace)' \
+	"$VETO" evaluate --policy floor:score=token_logp,threshold=-1 "$work/lacking.jsonl"
+expect "none, majority" "$VETO" evaluate "$work/lacking.jsonl"
 spoilt lengths ":2: \"logp\" has 75 values, and \"tokens\" has 76"
 spoilt value ":2: \"entropy\" [0] is no number"
-spoilt far ":2: \"margin\" [0] is no number"
+spoilt object ":2: \"entropy\" [0] is no number"
+while IFS='|' read -r key value message; do # of the third token
+	python3 - "$trace" "$work/range.jsonl" "$key" "$value" <<'PY'
+import json, sys
+source, path, key, value = sys.argv[1:]
+head, first, *lines = [json.loads(line) for line in open(source)]
+first[key] = [None, None, json.loads(value), *[None] * (len(first["tokens"]) - 3)]
+open(path, "w").write("".join(json.dumps(o).replace("Infinity", "1e999") + "\n" for o in [head, first, *lines]))
+PY
+	if [ "$message" = good ]; then
+		expect "none, majority" "$VETO" evaluate "$work/range.jsonl"
+	else
+		spoilt range ":2: \"$key\" [2] is $message"
+	fi
+done <<'RANGES'
+logp|5|5, above 0
+logp|0.04|0.04, above 0
+logp|0.0003|good
+logp|[0.5, 1]|0.5, above 0
+logp|[-1, 0.5]|0.5, above 0
+logp|[-1, null]|good
+logp|-9999|-9999, below -2060.5
+top1_logp|1e999|inf, above 0
+self_certainty|-0.3|-0.3, below 0
+self_certainty|-0.2|good
+self_certainty|2049|2049, above 2048
+entropy|-0.5|-0.5, below 0
+entropy|[-0.03, 13]|good
+entropy|[-0.1, 13]|-0.1, below 0
+entropy|[13, 14]|14, above 13.5
+margin|-1|-1, below 0
+margin|1e9|1e+09, above 2048
+topk_confidence|-1.5|-1.5, below 0
+topk_confidence|9499|9499, above 2060.5
+lse|-1025|-1025, below -1024
+lse|1036.48|good
+lse|1037|1037, above 1036.5
+mean|-5002|-5002, below -1024
+sc_lower|-1|-1, below 0
+sc_lower|-0.05|good
+subset_first|-0.01|-0.01, below 0
+subset_mass|1.01|1.01, above 1
+subset_mass|[0, 1]|good
+reward|-32768|good
+reward|1e5|100000, above 32768
+RANGES
 spoilt interval ":2: \"entropy\" [0] is no number, null, or pair of numbers that rise"
 spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
 spoilt finished ":2: \"finished\" is missing, or neither true nor false"

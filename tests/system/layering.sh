@@ -45,12 +45,12 @@ allow host/calibration.[ch] -- calibration.h
 allow host/crc32c.[ch] -- crc32c.h
 allow host/interval.[ch] -- veto.h interval.h
 allow host/journal.[ch] host/journal_write.c -- veto.h journal.h map.h crc32c.h param.h
-allow host/recording*.[ch] -- veto.h recording.h journal.h json.h map.h npy.h trace.h trace_states.h param.h
+allow host/recording*.[ch] -- veto.h recording.h journal.h json.h map.h npy.h trace.h trace_lists.h trace_states.h param.h
 allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
-allow host/trace.[ch] host/trace_states.[ch] -- veto.h trace.h trace_states.h hash.h map.h npy.h param.h policy.h
+allow host/trace.[ch] host/trace_lists.[ch] host/trace_states.[ch] -- veto.h trace.h trace_lists.h trace_states.h hash.h map.h npy.h param.h policy.h
 allow host/trainer.[ch] -- trainer.h
 allow host/train.[ch] -- train.h trainer.h param.h random.h
-allow host/trace_rewards.[ch] -- head.h param.h trace.h trace_rewards.h
+allow host/trace_rewards.[ch] -- head.h param.h trace.h trace_lists.h trace_rewards.h
 allow host/backbone.[ch] -- backbone.h fx1.h map.h sha256.h param.h
 allow host/statistics.[ch] -- veto.h hx1.h statistics.h
 allow host/head.[ch] host/reward.c -- veto.h hx1.h head.h map.h safetensors.h sha256.h statistics.h param.h
@@ -81,7 +81,7 @@ allow host/sources/*.[ch] -- veto.h source.h llama_source.h llama_engine.h param
 allow host/cli/*.[ch] -- veto.h param.h npy.h json.h hash.h source.h llama_source.h answer.h cli.h clock.h prompts.h rows_file.h rows_out.h run.h \
 	score_print.h xclbin.h backbone.h head.h head_make.h map.h evaluation.h recorded.h settings.h split.h trace.h calibrated.h calibration.h random.h \
 	baselines.h comparison.h evaluate_report.h partial.h plot.h reliability.h report.h spans.h journal.h recording.h replay.h run_journal.h run_open.h export.h fx1.h interval.h \
-	examples.h hx1.h statistics.h trace_rewards.h train.h trainer.h
+	examples.h hx1.h statistics.h trace_lists.h trace_rewards.h train.h trainer.h
 
 # Foreign headers, each in one place.
 only() {
@@ -90,7 +90,7 @@ only() {
 	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c host/trace.c host/trace_states.c
+only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c host/trace.c host/trace_lists.c host/trace_states.c
 only 'openssl/evp.h' host/sha256.c
 only 'lbfgs.h' host/train.c
 only 'llama.h' host/sources/llama_engine.h

@@ -107,6 +107,12 @@ def bad_top(path, out, member):
     write(out, head, lines)
 
 
+def bad_file(path, out, key, file):
+    head, lines = read(path)
+    lines[5][key]["file"] = file
+    write(out, head, lines)
+
+
 def reward(path, out):
     head, lines = read(path)
     for n, line in enumerate(lines):
@@ -215,5 +221,5 @@ def lines_of(path, kind, result):
     assert made == expected, [(a, b) for a, b in zip(made, expected) if a != b][:1] or (len(made), len(expected))
 
 
-{"make": make, "same": same, "split": split, "change": change, "bad-top": bad_top, "reward": reward, "as": as_listed, "lines": lines_of}[
+{"make": make, "same": same, "split": split, "change": change, "bad-top": bad_top, "bad-file": bad_file, "reward": reward, "as": as_listed, "lines": lines_of}[
     sys.argv[1]](*sys.argv[2:])

@@ -78,6 +78,20 @@ for bad in '"file":"gone.npy"|can'"'"'t read' '"file":"hidden.npy"|of type f2, a
 	refuse 2 "${bad##*|}" "$VETO" evaluate "$work/bad.jsonl"
 done
 
+# Files elsewhere are not read, whoever wrote the trace; those in folders beside it are.
+mkdir -p "$work/sub"
+cp "$work/top.npy" "$work/sub/..top.npy"
+for file in "$work/top.npy" sub/../top.npy "../${work##*/}/top.npy" sub/..; do
+	for key in top hidden; do
+		check bad-file "$work/a.jsonl" "$work/bad.jsonl" $key "$file"
+		refuse 2 "$work/bad.jsonl:7: \"$key\": '$file' does not lie beside the trace" "$VETO" evaluate "$work/bad.jsonl"
+	done
+done
+for file in sub/..top.npy ./top.npy sub//..top.npy; do
+	check bad-file "$work/a.jsonl" "$work/elsewhere.jsonl" top "$file"
+	expect "none, majority" "$VETO" evaluate --as top-k:6 "$work/elsewhere.jsonl"
+done
+
 # For trainers.
 for format in preferences steps first-error best-of-n; do
 	"$VETO" export --format $format "$work/a.journal" >"$work/lines" 2>"$work/log" || complain "export --format $format: $(cat "$work/log")"

@@ -69,7 +69,7 @@ def write_all(folder):
     with open(f"{folder}/split.json", "w") as out:
         json.dump(fit, out)
     write("turned", head, *[line if fit[line["prompt"]] == "fit" else line | {
-        "correct": not line["correct"], "steps": [[p, not ok] for p, ok in line["steps"]], "logp": line["margin"],
+        "correct": not line["correct"], "steps": [[p, not ok] for p, ok in line["steps"]], "logp": [-x for x in line["margin"]],
         "hidden": line["hidden"] | {"rows": line["hidden"]["rows"][::-1]}} for line in lines])
     write("doubles", head | {"questions": {f"q{q}": f"What is {q // 2}?" for q in range(QUESTIONS)}}, *lines)
     write("partly", head, without(lines[0], "correct"), *lines[1:])
@@ -81,7 +81,7 @@ def write_all(folder):
         out.write(npy("f2", rows))
     for name, states in ("infinite", "infinite"), ("narrow", "narrow"):
         write(name, head, *[line | {"hidden": line["hidden"] | {"file": f"{states}.npy"}} for line in lines])
-    write("mixed", head, lines[0], lines[1] | {"hidden": lines[1]["hidden"] | {"file": f"{folder}/narrow.npy"}}, *lines[2:])
+    write("mixed", head, lines[0], lines[1] | {"hidden": lines[1]["hidden"] | {"file": "narrow.npy"}}, *lines[2:])
     write("members", head, lines[0] | {"hidden": {"file": "h.npy", "rows": [0]}}, *lines[1:])
     spoil("lengths", rows=[0])
     spoil("row", rows=[0, 1, 2, len(rows)])
@@ -91,7 +91,7 @@ def write_all(folder):
     spoil("gap", rows=[0, 1, 2], positions=[3, 7, 11])
     spoil("file", file="nowhere.npy")
     spoil("text", file="trace.jsonl")
-    spoil("wide", file=f"{folder}/wide.npy")
+    spoil("wide", file="wide.npy")
 
 
 # --- Rewards in floating point, from a head's weights ---

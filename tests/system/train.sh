@@ -140,8 +140,8 @@ spoilt position ": position 13 is no whole number below 13"
 spoilt falling ": position 3 does not lie above 7"
 spoilt file ": can't read '$work/nowhere.npy'"
 spoilt text ": $work/trace.jsonl: not an .npy file"
-spoilt wide ": '$work/wide.npy' is of type f4, and states are of f2"
-refuse 2 "$work/mixed.jsonl:3: \"hidden\": '$work/narrow.npy' has states of 8 values, and those before have 16" "$VETO" evaluate "$work/mixed.jsonl"
+spoilt wide ": 'wide.npy' is of type f4, and states are of f2"
+refuse 2 "$work/mixed.jsonl:3: \"hidden\": 'narrow.npy' has states of 8 values, and those before have 16" "$VETO" evaluate "$work/mixed.jsonl"
 
 # Heads that are none for a recording.
 refuse 2 "can't read '/nowhere.head'" "$VETO" evaluate --head /nowhere.head "$trace"
