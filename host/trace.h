@@ -52,6 +52,7 @@ struct trace {
 	uint32_t state_cols; /* values of a hidden state; 0: nobody has one */
 	uint32_t tops; /* of the likeliest tokens, at most VETO_TOP_MAX; 0: nobody has them */
 	struct trace_file *file; /* where both are */
+	bool is_head_known; /* questions say whether the head has learned from them */
 	bool has_gaps; /* rewards were given where states are, and nowhere else */
 	uint32_t unfinished; /* questions that were left out, because the recording of a journal ended in them */
 	struct trace_question *question; /* [questions] in the order of their first candidates */

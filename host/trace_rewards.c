@@ -83,14 +83,19 @@ static bool add_rewards(struct trace_candidate *c, const struct veto_head *head,
 	return true;
 }
 
+void trace_mark_learned(struct trace *t, const struct veto_head *head)
+{
+	for (uint32_t i = 0; i < t->questions; i++)
+		t->question[i].is_learned = head_knows_question(head, t->question[i].text);
+	t->is_head_known = true;
+}
+
 int trace_add_rewards(struct trace *t, const struct veto_head *head, char *why)
 {
 	struct room *room = malloc(sizeof(*room));
 	int err = room ? check_head(t, head, why) : param_fail(-ENOMEM, why, "out of memory");
 	uint32_t token;
 
-	for (uint32_t i = 0; i < t->questions && !err; i++)
-		t->question[i].is_learned = head_knows_question(head, t->question[i].text);
 	for (uint32_t i = 0; i < t->questions && !err; i++)
 		for (uint32_t j = 0; j < t->candidates && !err; j++) {
 			struct trace_candidate *c = &t->question[i].candidate[j];
@@ -105,6 +110,7 @@ int trace_add_rewards(struct trace *t, const struct veto_head *head, char *why)
 					j, t->question[i].id, token);
 		}
 	if (!err) {
+		trace_mark_learned(t, head);
 		t->fields |= 1u << VETO_REWARD;
 		t->has_gaps = head_reads_states(head);
 	}

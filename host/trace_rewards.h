@@ -12,4 +12,7 @@
  *   -ENOMEM */
 int trace_add_rewards(struct trace *t, const struct veto_head *head, char *why);
 
+/* Note in each question whether the head has learned from it; trace_add_rewards() does. */
+void trace_mark_learned(struct trace *t, const struct veto_head *head);
+
 #endif

@@ -366,6 +366,7 @@ static int run(const struct args *args, const struct trace *trace)
 	const double most = args->risk == RISK_ANSWER ? 1 : fmin(1, BEYOND * args->how.alpha);
 	static struct settings list;
 	struct found found = {.loss = NULL};
+	char why[VETO_WHY_MAX];
 	int status;
 	enum part *part = split_parts("calibrate", &args->split, trace, &status);
 
@@ -373,6 +374,8 @@ static int run(const struct args *args, const struct trace *trace)
 		status = recorded_check_part("calibrate", trace, part, (enum part)i);
 	if (!status)
 		status = settings_make("calibrate", args->policy, args->select, trace, part, most, &list);
+	if (!status && recorded_is_unchecked(trace, list.setting[0].rule, list.setting[0].rules, why))
+		status = misused("calibrate", "--policy %s: %s", args->policy, why);
 	if (!status)
 		status = calibrate(args, trace, part, &list, &found);
 	if (!status)

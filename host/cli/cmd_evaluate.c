@@ -201,13 +201,21 @@ static int write_report(const struct evaluated *v, struct report *report)
 }
 
 /* Questions that a head has learned from flatter it. */
-static void warn_learned(const struct trace *trace)
+static void warn_learned(const struct evaluated *v)
 {
+	const struct trace *trace = v->trace;
+	char why[VETO_WHY_MAX];
 	uint32_t learned = 0;
+
+	for (uint32_t i = 0; i < v->count; i++)
+		if (recorded_is_unchecked(trace, v->setting[i].rule, v->setting[i].rules, why)) {
+			say("evaluate", "warning: %s", why);
+			break;
+		}
 
 	for (uint32_t i = 0; i < trace->questions; i++)
 		learned += trace->question[i].is_learned;
-	if (learned > 0)
+	if (learned > 0 && v->wanted == PARTS)
 		say("evaluate", "warning: the head has learned from %u of these %u questions: see --split and --part",
 			learned, trace->questions);
 }
@@ -235,8 +243,8 @@ static int play_all(const struct args *args, const struct trace *trace)
 		status = recorded_check_part("evaluate", trace, part, args->part);
 	if (!status)
 		status = read_settings(args, &v);
-	if (!status && args->part == PARTS)
-		warn_learned(trace);
+	if (!status)
+		warn_learned(&v);
 	if (!status)
 		status = open_report(args, &report);
 	if (!status)

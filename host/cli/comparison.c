@@ -33,6 +33,17 @@ static void print_member(const char *name, double value)
 		printf(",\"%s\":%.6f", name, value);
 }
 
+static void print_estimate(const char *name, const struct evaluation *e, int estimate, bool is_known)
+{
+	char low[32], high[32];
+
+	snprintf(low, sizeof(low), "%s_low", name);
+	snprintf(high, sizeof(high), "%s_high", name);
+	print_member(name, is_known ? estimate_of(&e->sums, estimate) : NAN);
+	print_member(low, is_known ? e->low[estimate] : NAN);
+	print_member(high, is_known ? e->high[estimate] : NAN);
+}
+
 void comparison_print_json(const struct comparison *c, const struct evaluation *e, const struct baselines *b)
 {
 	const bool has_score = c->field >= 0 && !c->reliability.missing;
@@ -42,12 +53,9 @@ void comparison_print_json(const struct comparison *c, const struct evaluation *
 	print_member("saved_oracle", b->oracle);
 	printf(",\"oracle\":\"%s\"", b->oracle_knows_steps ? "steps" : "first-token");
 	print_member("unfinished_saved", c->unfinished_saved);
-	print_member("accuracy_difference", estimate_of(&e->sums, ACCURACY_DIFFERENCE));
-	print_member("accuracy_difference_low", e->low[ACCURACY_DIFFERENCE]);
-	print_member("accuracy_difference_high", e->high[ACCURACY_DIFFERENCE]);
-	print_member("tokens_difference", c->has_reference ? estimate_of(&e->sums, TOKENS_DIFFERENCE) : NAN);
-	print_member("tokens_difference_low", c->has_reference ? e->low[TOKENS_DIFFERENCE] : NAN);
-	print_member("tokens_difference_high", c->has_reference ? e->high[TOKENS_DIFFERENCE] : NAN);
+	print_estimate("accuracy_difference", e, ACCURACY_DIFFERENCE, true);
+	print_estimate("tokens_difference", e, TOKENS_DIFFERENCE, c->has_reference);
+	print_estimate("answers_difference", e, ANSWERS_DIFFERENCE, c->has_reference);
 	if (c->field >= 0)
 		printf(",\"score\":\"%s\"", veto_fields[c->field].name);
 	else
@@ -72,9 +80,10 @@ void comparison_print_text(const struct comparison *c, const struct evaluation *
 	printf("  difference  accuracy %+.1f points (%+.1f to %+.1f)", 100 * estimate_of(&e->sums, ACCURACY_DIFFERENCE),
 		100 * e->low[ACCURACY_DIFFERENCE], 100 * e->high[ACCURACY_DIFFERENCE]);
 	if (c->has_reference)
-		printf("; tokens %+.1f points (%+.1f to %+.1f) from the first policy",
+		printf("; from the first policy tokens %+.1f (%+.1f to %+.1f), accuracy %+.1f (%+.1f to %+.1f)",
 			100 * estimate_of(&e->sums, TOKENS_DIFFERENCE), 100 * e->low[TOKENS_DIFFERENCE],
-			100 * e->high[TOKENS_DIFFERENCE]);
+			100 * e->high[TOKENS_DIFFERENCE], 100 * estimate_of(&e->sums, ANSWERS_DIFFERENCE),
+			100 * e->low[ANSWERS_DIFFERENCE], 100 * e->high[ANSWERS_DIFFERENCE]);
 	printf("\n  baselines   at this risk of candidates a length cap saves %s, random rejection %s; an oracle %s%s\n",
 		percent(cap, c->saved_cap), percent(random, c->saved_random), percent(oracle, b->oracle),
 		b->oracle_knows_steps ? "" : " (at most: steps have no labels)");

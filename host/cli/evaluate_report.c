@@ -213,13 +213,15 @@ static void write_differences(struct report *r, const struct evaluated *v)
 		return;
 	report_heading(r, "between-policies", "The policies beside the first");
 	report_table_begin(r, "differences",
-		"Tokens more than with the first policy, in points of the tokens without any policy; paired by question, with "
-		"intervals of 95 %. An interval that holds 0: these questions do not tell the two apart.");
-	header(r, (const char *const[]){"policy"}, 1, (const char *const[]){"tokens, difference", NULL});
+		"Tokens more than with the first policy, in points of the tokens without any policy, and questions answered right more "
+		"than with it, in points; paired by question, with intervals of 95 %. An interval that holds 0: these questions do not tell the two apart.");
+	header(r, (const char *const[]){"policy"}, 1,
+		(const char *const[]){"tokens, difference", "accuracy, difference", NULL});
 	for (uint32_t i = 2 * v->selects; i < v->count; i += v->selects) {
 		report_row_begin(r);
 		report_cell(r, "%s " MINUS " P1", policy_key(i / v->selects, key));
 		cell_difference(r, &v->evaluation[i], TOKENS_DIFFERENCE);
+		cell_difference(r, &v->evaluation[i], ANSWERS_DIFFERENCE);
 		report_row_end(r);
 	}
 	report_table_end(r);

@@ -117,6 +117,8 @@ double estimate_of(const struct sums *s, int estimate)
 		return ratio((double)s->is_right - (double)s->full_right, (double)s->questions);
 	case TOKENS_DIFFERENCE:
 		return ratio((double)s->tokens - (double)s->reference_tokens, (double)s->full_tokens);
+	case ANSWERS_DIFFERENCE:
+		return ratio((double)s->is_right - (double)s->reference_right, (double)s->questions);
 	default:
 		return risk_of(s, (enum risk)estimate);
 	}
@@ -141,8 +143,10 @@ static void resample(const struct evaluation *e, const struct evaluation *refere
 			const uint32_t q = random_below(seed, questions);
 
 			add_outcome(&s, &e->outcome[q]);
-			if (reference)
-				s.reference_tokens += reference->outcome[q].played.tokens;
+			if (!reference)
+				continue;
+			s.reference_tokens += reference->outcome[q].played.tokens;
+			s.reference_right += reference->outcome[q].played.is_right;
 		}
 		for (int r = 0; r < ESTIMATES; r++)
 			drawn[r][i] = estimate_of(&s, r);
@@ -159,6 +163,7 @@ int evaluation_resample(struct evaluation *e, const struct evaluation *reference
 	for (int r = 0; r < ESTIMATES; r++)
 		drawn[r] = all + (size_t)r * RESAMPLES;
 	e->sums.reference_tokens = reference ? reference->sums.tokens : 0;
+	e->sums.reference_right = reference ? reference->sums.is_right : 0;
 	resample(e, reference, &seed, drawn);
 	for (int r = 0; r < ESTIMATES; r++) {
 		qsort(drawn[r], RESAMPLES, sizeof(**drawn), by_value);

@@ -33,20 +33,21 @@ struct sums {
 	uint64_t lost_answers; /* right without the policy, and not with it */
 	uint64_t unfinished_full,
 		unfinished; /* tokens of candidates that never finish, without the policy and with it */
-	uint64_t reference_tokens; /* of the setting that this one is compared with */
+	uint64_t reference_tokens, reference_right; /* of the setting that this one is compared with */
 };
 
 enum risk { RISK_CANDIDATE, RISK_POOLED, RISK_ANSWER, RISKS };
 extern const char *const risk_names[RISKS];
 
 /* What else has an interval. */
-enum estimate { SAVED = RISKS, ACCURACY, ACCURACY_DIFFERENCE, TOKENS_DIFFERENCE, ESTIMATES };
+enum estimate { SAVED = RISKS, ACCURACY, ACCURACY_DIFFERENCE, TOKENS_DIFFERENCE, ANSWERS_DIFFERENCE, ESTIMATES };
 
 double ratio(double a, double b); /* 0 of nothing */
 int by_value(const void *a, const void *b); /* of doubles, for qsort() */
 double risk_of(const struct sums *sums, enum risk risk);
 /* The same of an enum risk or enum estimate: the share of tokens saved; questions answered right, and how many more than
- * without the policy; tokens more than those of the reference, as a share of all. */
+ * without the policy; tokens more than those of the reference, as a share of all, and questions answered right
+ * more than with it. */
 double estimate_of(const struct sums *sums, int estimate);
 
 /* Outcomes of questions, their sums, and of each risk and estimate an interval of 95 %. */

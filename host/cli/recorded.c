@@ -207,23 +207,47 @@ struct usage recorded_usage(const struct trace *t)
 	};
 }
 
+/* Whether the rewards that are recorded are of this head, and can't be had anew, as there are no states. */
+static bool has_rewards_of(const struct trace *t, const struct veto_head *head)
+{
+	return t->fields >> VETO_REWARD & 1 && t->state_cols == 0 && t->head &&
+	       strcmp(t->head, veto_head_info(head)->checksum) == 0;
+}
+
 static int add_rewards(const char *command, const char *head_path, struct trace *trace)
 {
 	struct veto_head *head;
 	char why[VETO_WHY_MAX];
-	int err;
+	int err = 0;
 
 	if (!head_path)
 		return EXIT_DONE;
 	if (veto_head_open(head_path, &head, why))
 		return misused(command, "%s", why);
-	err = trace_add_rewards(trace, head, why);
+	if (has_rewards_of(trace, head))
+		trace_mark_learned(trace, head);
+	else
+		err = trace_add_rewards(trace, head, why);
 	free(trace->head);
 	trace->head = strdup(veto_head_info(head)->checksum);
 	if (!err && !trace->head)
 		err = param_fail(-ENOMEM, why, "out of memory");
 	veto_head_close(head);
 	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
+}
+
+bool recorded_is_unchecked(const struct trace *t, const struct veto_rule *rule, uint32_t rules, char why[VETO_WHY_MAX])
+{
+	bool reads_reward = false;
+
+	for (uint32_t i = 0; i < rules; i++)
+		reads_reward |= rule_reads_reward(&rule[i]);
+	if (reads_reward && !t->is_head_known)
+		param_say(why,
+			"nothing tells whether the head whose rewards are recorded%s%s%s has learned from these questions, which "
+			"would flatter it: give it with --head",
+			t->head ? ", " : "", t->head ? t->head : "", t->head ? "," : "");
+	return reads_reward && !t->is_head_known;
 }
 
 int recorded_option(const char *command, int option, const char *text, struct recorded_how *how)
@@ -313,7 +337,8 @@ static int check_fields(const struct trace *trace, const struct veto_rule *rule,
 	int err = 0;
 
 	for (int f = 0; f < VETO_FIELDS && !err; f++) {
-		char lacking[128] = "the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N";
+		char lacking[128] =
+			"the likeliest tokens tell no such score; entropy, self_certainty and sc_lower with --vocab N";
 
 		if (!is_listed || trace->vocab)
 			snprintf(lacking, sizeof(lacking),

@@ -20,6 +20,9 @@ struct usage recorded_usage(const struct trace *t);
 /* That a head has not learned from the questions of a part, which would flatter its rewards.  EXIT_MISUSED, having said so. */
 int recorded_check_part(const char *command, const struct trace *t, const enum part *part, enum part wanted);
 
+/* Whether rules read recorded rewards of a head that may have learned from any of the questions; why: says so. */
+bool recorded_is_unchecked(const struct trace *t, const struct veto_rule *rule, uint32_t rules, char why[VETO_WHY_MAX]);
+
 /* What came of a question. */
 struct played {
 	uint64_t tokens; /* that were written */

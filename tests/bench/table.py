@@ -226,7 +226,7 @@ def copy_with_cohort(bench, cohort):
 
 
 STOPPING = ["at a time", "policy", "tokens", "saved", "longest chain", "accuracy, majority / weighted", "tokens less stop rule's",
-            "accuracy less no policy's"]
+            "accuracy less stop rule's", "accuracy less no policy's"]
 
 
 def best_stop(bench, trace):
@@ -251,7 +251,7 @@ def stopping_rows(bench, best):
 def stopping_cells(cohort, name, found):
     first = found["majority"]
     return [str(cohort), name, str(first["tokens_used"]), percent(first["saved"]), f"{first['latency_tokens']:.1f}", accuracies(found),
-            interval(first, "tokens_difference"), interval(first, "accuracy_difference")]
+            interval(first, "tokens_difference"), interval(first, "answers_difference"), interval(first, "accuracy_difference")]
 
 
 def best_rows(rows):

@@ -183,9 +183,10 @@ def main():
         expected["brier"], expected["ece"] = reliability(fit, questions, values) if values and fit else (None, None)
         if first is None and values:
             first = expected
-            wrong += [f"{k} of the first policy is {line[k]}, paired with itself" for k in line if k.startswith("tokens_difference") and line[k] != 0]
+            wrong += [f"{k} of the first policy is {line[k]}, paired with itself" for k in line if k.startswith(("tokens_difference", "answers_difference")) and line[k] != 0]
         if first:
             expected["tokens_difference"] = (expected["tokens_used"] - first["tokens_used"]) / expected["tokens_full"]
+            expected["answers_difference"] = expected["accuracy"] - first["accuracy"]
         wrong += [f"{line['policy']}: {k} is {line[k]}, expected {expected[k]}" for k in COUNTS if line[k] != expected[k]]
         wrong += [f"{line['policy']}: {k} is {line[k]}, expected {x}" for k, x in expected.items()
                   if k not in COUNTS and far(line[k], x, 2e-3 if k == "saved_random" else 1e-5 if k in ("brier", "ece") else 1e-3)]

@@ -104,7 +104,8 @@ def check_lines(tables, lines):
             ("results", each, "accuracy, difference", "accuracy_difference", 100), ("risks", each, "risk of candidates", "risk_candidate", 100),
             ("risks", each, "risk, pooled", "risk_pooled", 100), ("risks", each, "risk of answers", "risk_answer", 100),
             ("baselines", firsts, "length cap", "saved_cap", 100), ("baselines", firsts, "random rejection", "saved_random", 100),
-            ("baselines", firsts, "oracle", "saved_oracle", 100), ("differences", firsts[2:], "tokens, difference", "tokens_difference", 100)):
+            ("baselines", firsts, "oracle", "saved_oracle", 100), ("differences", firsts[2:], "tokens, difference", "tokens_difference", 100),
+            ("differences", firsts[2:], "accuracy, difference", "answers_difference", 100)):
         seen = rows(tables[table])
         if len(seen) != len(of):
             yield f"{table}: {len(seen)} rows, expected {len(of)}"

@@ -98,6 +98,27 @@ refuse 2 "questions of the test part, so its rewards of them tell nothing: use t
 	"$VETO" evaluate --head "$work/all.head" --split 0,0,1 --part test "$trace"
 refuse 2 "questions of the calibrate part" "$VETO" calibrate --head "$work/all.head" --policy "floor:score=reward,threshold=?" --split 0,1,0 -o "$work/p.json" "$trace"
 
+# Rewards that were recorded may be those of a head that has learned from the same questions: only the head can tell.
+checksum=$("$VETO" inspect "$work/both-steps.head" | sed -n 's/^sha256 *//p')
+python3 - "$work" "$checksum" <<'PY'
+import json, sys
+work, checksum = sys.argv[1:]
+head, *lines = [json.loads(line) for line in open(f"{work}/trace.jsonl")]
+for name, more in {"of-head": {"head": checksum}, "of-some": {}}.items():
+    with open(f"{work}/{name}.jsonl", "w") as out:
+        for line in [head | more] + [{k: v for k, v in x.items() if k != "hidden"} | {"reward": [0.9 if x["correct"] else 0.2 for _ in x["tokens"]]} for x in lines]:
+            print(json.dumps(line), file=out)
+PY
+recorded=(calibrate --policy "floor:score=reward,threshold=?" --alpha 0.4 -o "$work/p.json")
+refuse 2 "nothing tells whether the head whose rewards are recorded, $checksum, has learned from these questions" "$VETO" "${recorded[@]}" "$work/of-head.jsonl"
+refuse 2 "nothing tells whether the head whose rewards are recorded has learned from these questions" "$VETO" "${recorded[@]}" "$work/of-some.jsonl"
+expect "threshold=" "$VETO" "${recorded[@]}" --head "$work/both-steps.head" "$work/of-head.jsonl"
+grep -q "\"calibrated_head\": \"$checksum\"" "$work/p.json" || complain "the head of recorded rewards: $(cat "$work/p.json")"
+refuse 2 "questions of the calibrate part, so its rewards of them tell nothing" "$VETO" "${recorded[@]}" --head "$work/both-steps.head" --seed 2 "$work/of-head.jsonl"
+refuse 2 "it reads hidden states, and the recording has none" "$VETO" "${recorded[@]}" --head "$work/both-steps.head" "$work/of-some.jsonl"
+expect "% saved" "$VETO" evaluate --policy floor:score=reward,threshold=0.5,min_survivors=0 "$work/of-head.jsonl"
+grep -q "warning: nothing tells whether the head whose rewards are recorded, $checksum, has" "$work/stderr" || complain "evaluate: no warning of recorded rewards"
+
 # With a head a gate ranks by its reward, as it does in veto run.
 expect '"policy":"gate:score=reward,' "$VETO" evaluate --head "$work/scores-steps.head" --policy gate:rungs=4 --json "$trace"
 expect '"policy":"gate:score=token_logp,' "$VETO" evaluate --head "$work/scores-steps.head" --policy gate:score=token_logp,rungs=4 --json "$trace"
