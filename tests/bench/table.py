@@ -46,14 +46,14 @@ class Bench:
             sys.exit(f"table: {' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()}")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def evaluate(self, part, policies, head=None, trace=None):
+    def evaluate(self, part, policies, head=None, cohort=None):
         """Without a policy and with each of them: what evaluate says for every selector."""
         words = ["evaluate", "--json", "--split", self.split, "--part", part]
         for selector in SELECTORS:
             words += ["--select", selector]
         for policy in policies:
             words += ["--policy", policy]
-        found = self.veto(*words, *(["--head", head] if head else []), trace or self.trace)
+        found = self.veto(*words, *(["--head", head] if head else []), *(["--cohort", str(cohort)] if cohort else []), self.trace)
         if len(found) != len(SELECTORS) * (len(policies) + 1):
             sys.exit(f"table: veto evaluate told nothing of {' '.join(policies)}")
         by_selector = iter(found)
@@ -211,41 +211,26 @@ def policy_text(path):
     return name + ":" + ",".join(f"{key}={value}" for key, value in members.items() if not key.startswith("calibrated"))
 
 
-def copy_with_cohort(bench, cohort):
-    """The recording as if that many candidates were written at a time, beside links to its arrays."""
-    folder = os.path.join(bench.folder, f"cohort-{cohort}")
-    os.mkdir(folder)
-    for name in {line[key]["file"] for line in bench.lines for key in ("hidden", "top") if key in line}:
-        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
-        os.symlink(os.path.abspath(os.path.join(bench.options.traces, name)), os.path.join(folder, name))
-    path = os.path.join(folder, "traces.jsonl")
-    with open(bench.trace) as source, open(path, "w") as copy:
-        print(json.dumps(json.loads(source.readline()) | {"cohort": cohort}), file=copy)
-        copy.writelines(source)
-    return path
-
-
 STOPPING = ["at a time", "policy", "tokens", "saved", "longest chain", "accuracy, majority / weighted", "tokens less stop rule's",
             "accuracy less stop rule's", "accuracy less no policy's"]
 
 
-def best_stop(bench, trace):
+def best_stop(bench, cohort):
     """The stop rule with the fewest tokens of those that cost no right answer on the fit part; if all do, the one that costs fewest."""
-    none, *found = [one["majority"] for one in bench.evaluate("fit", STOPS, trace=trace)]
+    none, *found = [one["majority"] for one in bench.evaluate("fit", STOPS, cohort=cohort)]
     return min(zip(STOPS, found), key=lambda pair: (max(0, none["accuracy"] - pair[1]["accuracy"]), pair[1]["tokens_used"]))[0]
 
 
 def stopping_rows(bench, best):
     """Each stop rule alone and with the best floors, at the recording's cohort and one candidate at a time."""
     for cohort in dict.fromkeys((bench.header["cohort"], 1)):
-        trace = bench.trace if cohort == bench.header["cohort"] else copy_with_cohort(bench, cohort)
-        chosen = best_stop(bench, trace)
+        chosen = best_stop(bench, cohort)
         for stop in STOPS:
             bench.say(f"{stop}, {cohort} at a time")
-            yield cohort, stop + (" (best on fit)" if stop == chosen else ""), bench.evaluate("test", [stop], trace=trace)[1]
+            yield cohort, stop + (" (best on fit)" if stop == chosen else ""), bench.evaluate("test", [stop], cohort=cohort)[1]
             for row in best:
                 joined = f"{policy_text(row['file'])} + {stop}"
-                yield cohort, f"  + {row['name']}, alpha {row['alpha']}", bench.evaluate("test", [stop, joined], row["head"], trace)[2]
+                yield cohort, f"  + {row['name']}, alpha {row['alpha']}", bench.evaluate("test", [stop, joined], row["head"], cohort)[2]
 
 
 def stopping_cells(cohort, name, found):
