@@ -17,6 +17,9 @@ echo "bench: rows of logits"
 echo
 echo "bench: hidden states"
 "$build/bin/bench_heads" "$json" "$python"
+echo
+echo "bench: playing back a recording"
+python3 "$here/replay.py" "$build/bin/veto" "$json" ${quick:+"$quick"}
 if [ -x "$build/bin/bench_xrt" ]; then
 	echo
 	echo "bench: the way to the emulated card, which says nothing of a card's speed"
