@@ -48,10 +48,9 @@ calibration-proof:
 	cmake --build --preset dev --target test_calibration
 	build/dev/bin/test_calibration 2000 400000
 
-# What rejecting saves at a certified risk, on the recording in the folder TRACES.
+# What rejecting saves at a certified risk, on the recording that comes along, or in the folder TRACES.
 table: build
-	$(if $(TRACES),,$(error make table TRACES=DIR: the folder of traces.jsonl and split.json))
-	tests/bench/table.sh build "$(TRACES)"
+	tests/bench/table.sh build $(if $(TRACES),"$(TRACES)")
 
 fuzz:
 	$(setup) packages fuzz

@@ -214,7 +214,21 @@ static bool has_rewards_of(const struct trace *t, const struct veto_head *head)
 	       strcmp(t->head, veto_head_info(head)->checksum) == 0;
 }
 
-static int add_rewards(const char *command, const char *head_path, struct trace *trace)
+static bool has_rewards(const struct trace *t)
+{
+	for (uint32_t i = 0; i < t->questions; i++)
+		for (uint32_t j = 0; j < t->candidates; j++) {
+			const struct trace_candidate *c = &t->question[i].candidate[j];
+
+			for (uint32_t k = 0; k < c->tokens; k++)
+				if (c->field[VETO_REWARD][k].low != TRACE_UNKNOWN)
+					return true;
+		}
+	return false;
+}
+
+/* as: what --as left of the scores; NULL: all. */
+static int add_rewards(const char *command, const char *head_path, const char *as, struct trace *trace)
 {
 	struct veto_head *head;
 	char why[VETO_WHY_MAX];
@@ -228,12 +242,16 @@ static int add_rewards(const char *command, const char *head_path, struct trace 
 		trace_mark_learned(trace, head);
 	else
 		err = trace_add_rewards(trace, head, why);
+	if (!err && as && !has_rewards(trace))
+		err = param_fail(-EINVAL, why,
+			"none of its rewards is known, as it counts on scores that these tokens tell in part only");
 	free(trace->head);
 	trace->head = strdup(veto_head_info(head)->checksum);
 	if (!err && !trace->head)
 		err = param_fail(-ENOMEM, why, "out of memory");
 	veto_head_close(head);
-	return err ? misused(command, "--head %s: %s", head_path, why) : EXIT_DONE;
+	return err ? misused(command, "--head %s%s%s: %s", head_path, as ? ", --as " : "", as ? as : "", why)
+		   : EXIT_DONE;
 }
 
 bool recorded_is_unchecked(const struct trace *t, const struct veto_rule *rule, uint32_t rules, char why[VETO_WHY_MAX])
@@ -289,7 +307,7 @@ int recorded_open(const char *command, int argc, char **argv, const struct recor
 	if (!status)
 		status = recorded_as(command, how->as, out);
 	if (!status)
-		status = add_rewards(command, how->head_path, out);
+		status = add_rewards(command, how->head_path, how->as, out);
 	if (status)
 		trace_free(out);
 	return status;

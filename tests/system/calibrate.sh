@@ -78,20 +78,6 @@ sed '1s/"max_tokens": 20/"max_tokens": 21/' "$trace" >"$work/longer.jsonl"
 refuse 2 "it was calibrated for 20 tokens at most, and there are 21" "$VETO" evaluate --policy "$work/first.json" "$work/longer.jsonl"
 
 # A file that was edited promises nothing; blanks do not count, and without the promise it is a policy like any other.
-reseal() {
-	python3 - "$1" <<'PY'
-import json, re, sys
-path = sys.argv[1]
-text = open(path).read()
-members = json.loads(text, parse_float=str, parse_int=str)
-hash = 0xcbf29ce484222325
-for key, value in members.items():
-    if key != "calibrated_checksum":
-        for byte in f"{key}\0{'+'.join(value) if isinstance(value, list) else value}\0".encode():
-            hash = (hash ^ byte) * 0x100000001b3 % 2**64
-open(path, "w").write(re.sub('(checksum": ")[0-9a-f]*', rf"\g<1>{hash:016x}", text))
-PY
-}
 cp "$work/first.json" "$work/other.json"
 reseal "$work/other.json"
 cases=$((cases + 1))

@@ -56,6 +56,12 @@ for file in a unstated; do
 		complain "--vocab failed: $file"
 done
 cmp "$work/a.out" "$work/unstated.out" || complain "--vocab is another vocabulary than the header's"
+if "$VETO" head train --help >/dev/null 2>&1; then
+	works "$VETO" head train --features scores --split 1,0,0 -o "$work/own.head" "$work/a.jsonl"
+	refuse 2 "--head $work/own.head, --as top-k:6: none of its rewards is known" "$VETO" evaluate --head "$work/own.head" --as top-k:6 "$work/a.jsonl"
+	refuse 2 "--head $work/own.head, --as top-k:6: it counts on self_certainty, and the recording has no such score" \
+		"$VETO" evaluate --head "$work/own.head" --as top-k:6 "$work/unstated.jsonl"
+fi
 refuse 2 "--vocab 99: the recording's model has $vocab tokens" "$VETO" evaluate --vocab 99 "$work/a.jsonl"
 sed '1s/"cohort": [0-9]*/"cohort": 2/' "$work/a.jsonl" >"$work/two.jsonl"
 "$VETO" evaluate --json "${policies[@]}" "$work/two.jsonl" >"$work/of-two" || complain "evaluate failed"

@@ -85,14 +85,21 @@ equal "$(field 0 'd["think_tokens"] > 0 and d["think_tokens"] <= 5 * d["question
 cat >"$work/calibrated.json" <<'JSON'
 {"policy": "gate", "rungs": 3, "calibrated_alpha": 0.1, "calibrated_candidates": 4, "calibrated_cohort": 4, "calibrated_max_tokens": 12,
 	"calibrated_sampler": "{\"temperature\":0.7,\"min_p\":0.05}", "calibrated_template": "of the model", "calibrated_source": "exact",
-	"calibrated_model": "another"}
+	"calibrated_step": "\n", "calibrated_answer": "last-line", "calibrated_model": "another", "calibrated_checksum": "0"}
 JSON
 # shellcheck disable=SC2317 # It is called by refuse and expect.
 ruled() { "$VETO" run -m "$model" -p "$question" -n 4 --max-tokens 12 --policy "$work/calibrated.json" --journal "$work/unwritten" "$@"; }
+refuse 2 "it is not as calibrate wrote it" ruled
+reseal "$work/calibrated.json"
 refuse 2 "it was calibrated for the model another, and this is ${model##*/}" ruled
 [ ! -e "$work/unwritten" ] || complain "a journal was written"
 sed -i "s/another/${model##*/}/" "$work/calibrated.json"
+reseal "$work/calibrated.json"
 expect "3 rejected" ruled
+refuse 2 "it was calibrated for the answer last-line, and this is last-number" ruled --answer last-number
+refuse 2 "it was calibrated for the step" ruled --step .
+refuse 2 "its risk was calibrated without floor:score=margin,window=4,threshold=1" ruled --policy floor:score=margin,window=4,threshold=1
+expect "3 rejected" ruled --policy consensus
 refuse 2 "it was calibrated for the sampler" ruled --temperature 0.8
 refuse 2 "it was calibrated for 12 tokens at most, and there are 13" ruled --max-tokens 13
 refuse 2 "it was calibrated for 4 candidates, and there are 5" ruled -n 5

@@ -156,6 +156,31 @@ cases=$((cases + 1))
 [ "$(grep -c 'best on fit' "$work/table")" = 2 ] || complain "not one best stop rule a cohort"
 [ "$(sed -n 1p <<<"$line" | cell 3)" != "$(sed -n 2p <<<"$line" | cell 3)" ] || complain "rejecting saves nothing: $line"
 
+# The recording that comes along, and lines of the README's table that are of it.
+expect "usage: table.py" "$SOURCE/tests/bench/table.sh" "$work/shipped" --help
+trace=$work/shipped/table/traces.jsonl
+split=$work/shipped/table/split.json
+cases=$((cases + 1))
+python3 - "$SOURCE/tests/traces" "$work/shipped/table" <<'PY' || complain "the recording that comes along is another"
+import json, sys
+shipped, (head, *lines) = [list(map(json.loads, open(path))) for path in (sys.argv[1] + "/chain-sums.jsonl", sys.argv[2] + "/traces.jsonl")]
+first = [{k: v for k, v in line.items() if k not in ("hidden", "top")} for line in shipped[1:]]
+parts = json.load(open(sys.argv[2] + "/split.json"))
+sys.exit(len(lines) != 3280 or lines[:len(first)] != first or {x["prompt"] for x in lines} != set(parts))
+PY
+while read -r score window alpha; do
+	line=$(grep "^| floor: $score, W $window | $alpha |" "$SOURCE/README.md")
+	"$VETO" calibrate --json --alpha "$alpha" --split "$split" --policy "floor:score=$score,window=$window,threshold=?" -o "$work/policy.json" "$trace" >"$work/found" ||
+		complain "calibrate $score"
+	shows 4 '{100 * d[0]["list"][d[0]["chosen"]]["saved"]:.1f} %' "$line" <"$work/found"
+	shows 5 '{100 * d[0]["saved"]:.1f} %' "$line" <"$work/found"
+	shows 6 '{100 * d[0]["risk_candidate"]:.1f} % ({100 * d[0]["risk_candidate_low"]:.1f} to {100 * d[0]["risk_candidate_high"]:.1f})' "$line" <"$work/found"
+done <<'LINES'
+token_logp 4 0.1
+margin 16 0.1
+topk_confidence 16 0.05
+LINES
+
 # Without states there are no heads that read them; without a recording there is nothing.
 expect "head: scores, steps" table "$work/stateless"
 grep -q "head: hidden\|head: both" "$work/stdout" && complain "heads without states: $(grep head: "$work/stdout")"
