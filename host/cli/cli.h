@@ -18,7 +18,10 @@ struct command {
 
 /* Print "veto COMMAND: message" to stderr, on one line. */
 void say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same, as expressions whose value is the exit code. */
+/* Progress, on one line of stderr, if that is a terminal, at most five times a second; and wipe it. */
+void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void end_progress(void);
+/* The same as say(), as expressions whose value is the exit code. */
 #define misused(...) (say(__VA_ARGS__), EXIT_MISUSED)
 #define failed(...) (say(__VA_ARGS__), EXIT_FAILED)
 /* After getopt_long() returned '?' or ':' (optstring starting with ':'): says what is wrong with argv. */

@@ -204,6 +204,7 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 	for (int i = 0; i < SETTINGS && !status; i++) {
 		struct evaluation e;
 
+		say_progress("setting %d of %d", i + 1, SETTINGS);
 		status = play(trace, part, &list->setting[i], &e);
 		if (status)
 			break;
@@ -220,6 +221,7 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 		found->full_tokens = e.sums.full_tokens;
 		evaluation_free(&e);
 	}
+	end_progress();
 	found->units = (uint32_t)(losses / SETTINGS);
 	for (size_t i = 0; i < losses; i++)
 		found->mean[i / found->units] += found->loss[i] / found->units;

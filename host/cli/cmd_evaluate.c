@@ -156,7 +156,10 @@ static int play_settings(struct evaluated *v)
 
 	for (uint32_t i = 0; i < v->count; i++) {
 		const bool has_reference = v->count > v->selects;
-		int err = evaluation_make(v->trace, part, v->wanted, &v->setting[i], &v->evaluation[i], why);
+		int err;
+
+		say_progress("policy %u of %u", i / v->selects, v->count / v->selects - 1);
+		err = evaluation_make(v->trace, part, v->wanted, &v->setting[i], &v->evaluation[i], why);
 
 		if (!err && i == 0)
 			err = baselines_make(v->trace, &v->evaluation[0], &v->baselines, why);
@@ -172,6 +175,7 @@ static int play_settings(struct evaluated *v)
 			    &v->evaluation[i], reference < v->count ? &v->evaluation[reference] : NULL, v->seed, why))
 			return failed("evaluate", "%s", why);
 	}
+	end_progress();
 	return EXIT_DONE;
 }
 

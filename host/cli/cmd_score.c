@@ -270,21 +270,6 @@ static unsigned print_batch(
 	return differences;
 }
 
-/* At most five times a second. */
-static void show_progress(uint32_t done, uint32_t rows)
-{
-	static struct timespec last;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO))
-		return;
-	if (done < rows && (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 200)
-		return;
-	last = now;
-	fprintf(stderr, "\r%u of %u rows%s", done, rows, done == rows ? "\n" : "");
-}
-
 static int score_file(const struct args *args, struct lane *lane, struct veto_rows all)
 {
 	struct veto_rows batch = all;
@@ -303,8 +288,10 @@ static int score_file(const struct args *args, struct lane *lane, struct veto_ro
 		if (status)
 			return status;
 		differences += print_batch(args, lane, &batch, i);
-		show_progress(i + batch.rows, all.rows);
+		if (!isatty(STDOUT_FILENO))
+			say_progress("%u of %u rows", i + batch.rows, all.rows);
 	}
+	end_progress();
 	if (differences)
 		return failed("score", "%u differences between devices", differences);
 	return EXIT_DONE;

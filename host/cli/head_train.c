@@ -132,15 +132,8 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 /* At most five times a second. */
 static void show_progress(void *arg, double penalty, uint32_t iteration, double loss)
 {
-	static struct timespec last;
-	struct timespec now;
-
 	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 200)
-		return;
-	last = now;
-	fprintf(stderr, "\rpenalty %-6g iteration %-4u loss %.4f ", penalty, iteration, loss);
+	say_progress("penalty %g, iteration %u: loss %.4f", penalty, iteration, loss);
 }
 
 static struct tensor tensor_of(const char *name, uint32_t rows, uint32_t cols, const double *data)
@@ -220,9 +213,8 @@ static int train_on(const struct args *args, const struct backbone *backbone, co
 		.has_statistics = args->features != HIDDEN,
 		.is_of_steps = args->is_of_steps,
 		.seed = args->split.seed};
-	const bool is_seen = isatty(STDERR_FILENO);
 	const struct train_options options = {
-		.hidden = args->hidden, .seed = args->split.seed, .progress = is_seen ? show_progress : NULL};
+		.hidden = args->hidden, .seed = args->split.seed, .progress = show_progress};
 	struct examples examples = {.questions = 0};
 	struct train_model model;
 	char why[VETO_WHY_MAX];
@@ -239,8 +231,7 @@ static int train_on(const struct args *args, const struct backbone *backbone, co
 	err = examples_make(trace, part, &wanted, &examples, why);
 	if (!err)
 		err = train(&examples.data, &options, &model, why);
-	if (is_seen)
-		fprintf(stderr, "\r%60s\r", "");
+	end_progress();
 	if (err)
 		status = failed("head", "%s: %s", args->path[0], why);
 	else

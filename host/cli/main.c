@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* veto: the command line. */
 #include "cli.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,31 @@ static const struct command commands[] = {
 	{0},
 };
 
+static bool has_progress;
+static uint64_t progress_ns; /* when it was last shown */
+
+void say_progress(const char *format, ...)
+{
+	const uint64_t now = clock_ns();
+	va_list args;
+
+	if (!isatty(STDERR_FILENO) || (has_progress && now - progress_ns < 200000000))
+		return;
+	has_progress = true;
+	progress_ns = now;
+	va_start(args, format);
+	fprintf(stderr, "\r\033[K");
+	vfprintf(stderr, format, args);
+	va_end(args);
+}
+
+void end_progress(void)
+{
+	if (has_progress)
+		fprintf(stderr, "\r\033[K");
+	has_progress = false;
+}
+
 void say(const char *command, const char *format, ...)
 {
 	char message[1024];
@@ -39,6 +65,7 @@ void say(const char *command, const char *format, ...)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = ' ';
 	fflush(stdout);
+	end_progress();
 	fprintf(stderr, "veto %s: %s\n", command, message);
 }
 

@@ -171,8 +171,10 @@ int recorded_read(const char *command, int argc, char **argv, bool to_play, stru
 
 	if (optind == argc)
 		return misused(command, "a RECORDING is needed; see veto %s --help", command);
+	say_progress("reading %s", argv[optind]);
 	if (recording_read((const char *const *)argv + optind, (uint32_t)(argc - optind), out, why))
 		return misused(command, "%s", why);
+	end_progress();
 	if (to_play && trace_check_whole(out, why)) {
 		trace_free(out);
 		return misused(command, "%s: %s", argv[optind], why);

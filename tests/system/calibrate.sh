@@ -126,6 +126,9 @@ refuse 2 "'?1..1' is neither" calibrate --policy "monitor:score=lse,above=?1..1"
 refuse 2 "else above=?FROM..TO" calibrate --policy "monitor:score=lse,above=?"
 refuse 1 "keep=1.000000 has p" calibrate --policy "window-floor:score=token_logp,window=2,warmup=2,keep=?" --alpha 0.05
 
+progress "setting 1 of 100" "$VETO" calibrate --policy "$floor" -o "$work/policy.json" "$trace"
+progress "reading $trace" "$VETO" evaluate "$trace"
+
 # Several lists with the same questions share delta.
 expect '"lists":1000' calibrate --policy "$floor" --lists 1000 --json
 holds 'd["delta"] == 0.1 and d["p"] <= 0.0001 < d["list"][-1]["p"]'

@@ -51,6 +51,26 @@ expect() {
 	grep -qF -- "$text" "$work/stdout" || complain "$*: '$text' is not in: $(head -n 5 "$work/stdout")"
 }
 
+# progress TEXT COMMAND...: with a terminal as stderr the command shows TEXT there, and nothing is left of it.
+progress() {
+	local text=$1
+	shift
+	cases=$((cases + 1))
+	python3 - "$text" "$@" <<'PY' || complain "$*: no progress"
+import os, subprocess, sys
+ours, theirs = os.openpty()
+child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+seen = b""
+try:
+    while more := os.read(ours, 4096):
+        seen += more
+except OSError:  # it was closed
+    pass
+sys.exit(child.wait() != 0 or sys.argv[1].encode() not in seen or not seen.endswith(b"\r\033[K"))
+PY
+}
+
 finish() {
 	echo "$cases cases, $failures failures"
 	[ "$failures" = 0 ] && [ "$cases" -gt 0 ]

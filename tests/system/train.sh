@@ -98,6 +98,8 @@ refuse 2 "questions of the test part, so its rewards of them tell nothing: use t
 	"$VETO" evaluate --head "$work/all.head" --split 0,0,1 --part test "$trace"
 refuse 2 "questions of the calibrate part" "$VETO" calibrate --head "$work/all.head" --policy "floor:score=reward,threshold=?" --split 0,1,0 -o "$work/p.json" "$trace"
 
+progress "penalty " "$VETO" head train --features both -o "$work/x.head" "$trace"
+
 # Rewards that were recorded may be those of a head that has learned from the same questions: only the head can tell.
 checksum=$("$VETO" inspect "$work/both-steps.head" | sed -n 's/^sha256 *//p')
 python3 - "$work" "$checksum" <<'PY'
