@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FINE 89 /* settings up to where most are; the rest go on to the most aggressive */
+
 /* Where the free number of a policy stands. */
 struct blank {
 	const char *policy;
@@ -118,24 +120,38 @@ static size_t collect(const struct trace *trace, const enum part *part, const st
 	return count;
 }
 
-/* Thresholds from one that rejects nothing to one that rejects a share of the fit part's right candidates, out[SETTINGS]; false:
- * nothing can be rejected.  Between them lie equal shares of right candidates at a rung; of a window, equal
- * shares of all, as wrong ones reach lower; and of a reward, as a head has learned from this part, and few right ones lie low. */
+/* Of the values, ascending, the share that is at most `limit`, or just below it. */
+static double share_below(const double *value, size_t count, double limit)
+{
+	size_t below = 0;
+
+	while (below < count && value[below] <= limit)
+		below++;
+	return count > 1 && below > 0 ? (double)(below - 1) / (double)(count - 1) : 1;
+}
+
+/* Thresholds, out[SETTINGS], from one that rejects nothing to one that rejects all; most of them up to one that rejects a share
+ * `most` of the fit part's right candidates.  False: nothing can be rejected.  Between them lie equal shares of right
+ * candidates at a rung; of a window equal shares of all, as wrong ones reach lower; and of a reward, as a head has learned
+ * from this part, and few right ones lie low. */
 static bool find_quantiles(const struct trace *trace, const enum part *part, const struct veto_rule *rule,
 	uint32_t rung, double most, double *out)
 {
 	const bool is_reward = *rule_value(rule, "score", NULL) == VETO_REWARD;
 	double *value = calloc((size_t)trace->questions * trace->candidates, sizeof(*value));
 	size_t count = value ? collect(trace, part, rule, rung, true, value) : 0;
-	const double limit = count > 0 ? quantile(value, count, most) : INFINITY;
 
-	if (value && (rung == 0 || is_reward))
+	if (value && (rung == 0 || is_reward)) {
+		const double limit = count > 0 ? quantile(value, count, most) : INFINITY;
+
 		count = collect(trace, part, rule, rung, false, value);
-	while (count > 0 && value[count - 1] > limit)
-		count--;
+		most = share_below(value, count, limit);
+	}
 	out[0] = -2048;
 	for (size_t i = 1; i < SETTINGS && count > 0; i++)
-		out[i] = quantile(value, count, (double)i / (SETTINGS - 1));
+		out[i] = quantile(value, count,
+			i <= FINE ? most * (double)i / FINE
+				  : most + (1 - most) * (double)(i - FINE) / (SETTINGS - 1 - FINE));
 	free(value);
 	return count > 0;
 }

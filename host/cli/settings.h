@@ -14,7 +14,8 @@ struct settings {
 };
 
 /* Those of a policy, one rule or several joined, in which one number is free: threshold=? of floor, by the scores of the
- * fit part's candidates, up to the loss of the share `most` of its right ones; keep=?, from 1 down; or any key=?FROM..TO, evenly.  EXIT_MISUSED or EXIT_FAILED, having said
+ * fit part's candidates, most of them up to the loss of the share `most` of its right
+ * ones; keep=?, from 1 down; or any key=?FROM..TO, evenly.  EXIT_MISUSED or EXIT_FAILED, having said
  * what is wrong; settings_free() all the same. */
 int settings_make(const char *command, const char *policy, const char *select, const struct trace *trace,
 	const enum part *part, double most, struct settings *out);
