@@ -189,7 +189,8 @@ static void heads_that_do_not_fit_are_refused(void **unused)
 	refuse(table, "a table gives no rewards");
 	refuse(wide, "it reads states of 25 values, and those of the recording have 24");
 	trace.fields = 1u << VETO_TOKEN_LOGP;
-	refuse(fused, "it counts on entropy, and the recording has no such score of every candidate (\"entropy\" in a trace)");
+	refuse(fused,
+		"it counts on entropy, and the recording has no such score of every candidate (\"entropy\" in a trace)");
 	candidate.states--;
 	refuse(head, "it reads hidden states, and candidate 0 of 'q' has none at token 11, where a step ends");
 	trace.state_cols = 0;

@@ -223,8 +223,9 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 	}
 	end_progress();
 	found->units = (uint32_t)(losses / SETTINGS);
-	for (size_t i = 0; i < losses; i++)
-		found->mean[i / found->units] += found->loss[i] / found->units;
+	for (uint32_t i = 0; i < SETTINGS; i++)
+		for (uint32_t j = 0; j < found->units; j++)
+			found->mean[i] += found->loss[(size_t)i * found->units + j] / found->units;
 	free(order);
 	return status;
 }
