@@ -33,6 +33,7 @@ struct trace_question {
 	char *id;
 	char *prompt; /* its text; NULL: not recorded */
 	uint64_t text; /* hash of the question's text, or of its id where the trace lacks it */
+	uint32_t first; /* the first question with that text, where recorded_read() read it */
 	struct trace_candidate *candidate; /* [trace.candidates] */
 	bool is_learned; /* the head whose rewards it has has learned from it */
 };

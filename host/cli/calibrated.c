@@ -78,6 +78,18 @@ static int keep(const char *value, char **out, char *why)
 	return *out ? 0 : param_fail(-ENOMEM, why, "out of memory");
 }
 
+/* As JSON, in which a line break can be seen. */
+static const char *quoted(const char *text, char out[64])
+{
+	FILE *memory = fmemopen(out, 64, "w");
+
+	if (memory) {
+		json_write_string(memory, text);
+		fclose(memory);
+	}
+	return out;
+}
+
 static int check_text(struct checking *c, enum usage_text which, const char *value, char *why)
 {
 	const char *used = c->usage->text[which];
@@ -91,6 +103,9 @@ static int check_text(struct checking *c, enum usage_text which, const char *val
 	}
 	if (!used || (which == USAGE_SAMPLER ? is_same_sampler(used, value) : strcmp(used, value) == 0))
 		return 0;
+	if (which == USAGE_STEP)
+		return param_fail(-EINVAL, why, "it was calibrated for steps that end with %s, and these end with %s",
+			quoted(value, (char[64]){0}), quoted(used, (char[64]){0}));
 	return param_fail(-EINVAL, why, "it was calibrated for the %s %.150s, and this is %.150s", usage_names[which],
 		value, *used ? used : "none");
 }
@@ -149,15 +164,16 @@ static void print_beside(const struct veto_rule *rule, uint32_t rules, uint32_t 
 	rules_print(others, count, text, bytes);
 }
 
-/* Whether a text stands in a list that VETO_RULES_JOINED joins. */
-static bool is_listed(const char *text, const char *list)
+/* Whether rule[own] has that rule beside it, as printed. */
+static bool is_beside(const struct usage *usage, uint32_t own, const char *text)
 {
-	const size_t length = strlen(text), joint = strlen(VETO_RULES_JOINED);
+	char one[TEXT_MAX];
 
-	for (const char *at = list; (at = strstr(at, text)); at++)
-		if ((at == list || strncmp(at - joint, VETO_RULES_JOINED, joint) == 0) &&
-			(!at[length] || strncmp(at + length, VETO_RULES_JOINED, joint) == 0))
+	for (uint32_t i = 0; i < usage->rules; i++) {
+		veto_rule_print(&usage->rule[i], one, sizeof(one));
+		if (i != own && stops_something(&usage->rule[i]) && strcmp(one, text) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -165,25 +181,25 @@ static bool is_listed(const char *text, const char *list)
 static int check_beside(const char *command, const char *text, const struct checking *c, uint32_t own)
 {
 	const struct usage *usage = c->usage;
-	char all[TEXT_MAX], one[TEXT_MAX], *rest;
+	char one[TEXT_MAX], *stated[VETO_RULES_MAX];
+	const uint32_t count = strcmp(c->beside, "none") == 0 ? 0 : rules_split(c->beside, stated);
 
-	print_beside(usage->rule, usage->rules, own, all, sizeof(all));
+	for (uint32_t i = 0; i < count; i++)
+		if (!is_beside(usage, own, stated[i]))
+			return misused(command,
+				"--policy %s: its risk was calibrated with %s beside it, and that is not in force",
+				text, stated[i]);
 	for (uint32_t i = 0; i < usage->rules; i++) {
+		bool is_stated = false;
+
 		veto_rule_print(&usage->rule[i], one, sizeof(one));
-		if (i == own || !stops_something(&usage->rule[i]) || is_listed(one, c->beside) ||
-			(usage->rule[i].policy->role == VETO_STOPS && !c->is_of_answers))
-			continue;
-		return misused(command, "--policy %s: its risk was calibrated without %s beside it", text, one);
-	}
-	snprintf(one, sizeof(one), "%s", c->beside);
-	for (char *left = one; left && strcmp(c->beside, "none") != 0; left = rest) {
-		rest = strstr(left, VETO_RULES_JOINED);
-		if (rest) {
-			*rest = 0;
-			rest += strlen(VETO_RULES_JOINED);
-		}
-		if (!is_listed(left, all))
-			return misused(command, "--policy %s: its risk was calibrated with %s beside it", text, left);
+		for (uint32_t j = 0; j < count; j++)
+			is_stated |= strcmp(one, stated[j]) == 0;
+		if (i != own && stops_something(&usage->rule[i]) && !is_stated &&
+			(usage->rule[i].policy->role != VETO_STOPS || c->is_of_answers))
+			return misused(command,
+				"--policy %s: its risk was calibrated without %s beside it, and that is in force", text,
+				one);
 	}
 	return EXIT_DONE;
 }

@@ -52,10 +52,14 @@ int read_rule(const char *command, const char *option, const char *text, bool se
 bool rule_reads_reward(const struct veto_rule *rule);
 /* Rules as one text, "none" if there are none; returns its length, as snprintf does. */
 size_t rules_print(const struct veto_rule *rule, uint32_t rules, char *text, size_t bytes);
+/* Cut texts where VETO_RULES_JOINED joins them; returns how many.  The last of VETO_RULES_MAX is not cut further. */
+uint32_t rules_split(char *texts, char *out[VETO_RULES_MAX]);
 /* Where there is a head, a gate ranks by its reward, unless its text, or the file that this names, says by what. */
 void rule_prefer_reward(const char *text, struct veto_rule *rule);
-/* That a file to be written is none of those named from argv[optind] on; EXIT_MISUSED, having said so. */
-int check_output(const char *command, const char *option, const char *output, int argc, char **argv);
+/* That a file to be written (NULL: none) is none of those that are read, which are named from argv[optind] on, or by one of
+ * more[] (rules may be joined in it, and it may be NULL); EXIT_MISUSED, having said so. */
+int check_output(const char *command, const char *option, const char *output, int argc, char **argv,
+	const char *const *more, uint32_t count);
 bool is_same_file(const char *a, const char *b);
 /* Close stdout; EXIT_FAILED, having said so, if something could not be written. */
 int close_stdout(const char *command, int status);

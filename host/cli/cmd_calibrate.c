@@ -141,15 +141,16 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 	if (!args->policy || !args->output)
 		return misused("calibrate", "--policy and -o are needed; see veto calibrate --help");
 	args->how.delta = args->delta / (double)args->lists;
-	if (check_output("calibrate", "-o", args->output, argc, argv))
+	if (check_output("calibrate", "-o", args->output, argc, argv,
+		    (const char *[]){args->policy, args->select, args->split.text, args->recorded.head_path}, 4))
 		return EXIT_MISUSED;
 	return args->split.text ? EXIT_DONE : split_read("calibrate", "0.3,0.5,0.2", &args->split);
 }
 
 /* --- The test --- */
 
-/* The loss of a question, or NAN: it is no unit of this risk. */
-static double loss_of(const struct args *args, const struct outcome *o, uint32_t candidates)
+/* The loss of a question, or NAN: it does not count for this risk. */
+static double loss_of_question(const struct args *args, const struct outcome *o, uint32_t candidates)
 {
 	const double alpha = args->how.alpha, right = o->played.right;
 
@@ -163,7 +164,22 @@ static double loss_of(const struct args *args, const struct outcome *o, uint32_t
 	}
 }
 
-/* An order of the questions that depends on the seed alone (Fisher and Yates). */
+/* The mean of its questions, which have the same text; NAN: it is no unit of this risk. */
+static double loss_of(const struct args *args, const struct evaluation *e, uint32_t unit, uint32_t candidates)
+{
+	double sum = 0;
+	uint32_t count = 0;
+
+	for (uint32_t i = e->unit[unit]; i != NO_OUTCOME; i = e->next[i]) {
+		const double loss = loss_of_question(args, &e->outcome[i], candidates);
+
+		sum += isnan(loss) ? 0 : loss;
+		count += !isnan(loss);
+	}
+	return count > 0 ? sum / count : NAN;
+}
+
+/* An order of the units that depends on the seed alone (Fisher and Yates). */
 static void shuffle(uint32_t *order, uint32_t count, uint64_t seed)
 {
 	for (uint32_t i = 0; i < count; i++)
@@ -178,7 +194,7 @@ static void shuffle(uint32_t *order, uint32_t count, uint64_t seed)
 
 struct found {
 	double *loss; /* [SETTINGS][units] */
-	double p[SETTINGS], mean[SETTINGS]; /* loss */
+	double p[SETTINGS], risk[SETTINGS];
 	uint64_t tokens[SETTINGS], full_tokens;
 	uint32_t units, chosen, tested, unlabelled;
 };
@@ -210,24 +226,36 @@ static int find_losses(const struct args *args, const struct trace *trace, const
 			break;
 		found->unlabelled = e.unlabelled;
 		if (i == 0)
-			shuffle(order, (uint32_t)e.sums.questions, args->split.seed);
-		for (uint32_t j = 0; j < e.sums.questions; j++) {
-			const double loss = loss_of(args, &e.outcome[order[j]], trace->candidates);
+			shuffle(order, e.units, args->split.seed);
+		for (uint32_t j = 0; j < e.units; j++) {
+			const double loss = loss_of(args, &e, order[j], trace->candidates);
 
 			if (!isnan(loss))
 				found->loss[losses++] = loss;
 		}
 		found->tokens[i] = e.sums.tokens;
+		found->risk[i] = risk_of(&e.sums, args->risk);
 		found->full_tokens = e.sums.full_tokens;
 		evaluation_free(&e);
 	}
 	end_progress();
 	found->units = (uint32_t)(losses / SETTINGS);
-	for (uint32_t i = 0; i < SETTINGS; i++)
-		for (uint32_t j = 0; j < found->units; j++)
-			found->mean[i] += found->loss[(size_t)i * found->units + j] / found->units;
 	free(order);
 	return status;
+}
+
+/* Of what a setting failed by. */
+static int fail_uncertified(
+	const struct args *args, const char *what, const struct settings *list, const struct found *found)
+{
+	const uint32_t last = found->tested - 1;
+	char shared[64] = "";
+
+	if (args->lists > 1)
+		snprintf(shared, sizeof(shared), " / %" PRId64 " (--lists)", args->lists);
+	return failed("calibrate",
+		"no setting of --policy %s %sis certified: %s has p = %.4g, above delta %g%s; no policy is written",
+		args->policy, what, list->text[last], found->p[last], args->delta, shared);
 }
 
 /* Whether the rule with the free number saves something, beyond what the others do. */
@@ -244,16 +272,12 @@ static int check_saving(const struct args *args, const struct trace *trace, cons
 	status = play(trace, part, &others, &e);
 	if (status)
 		return status;
-	if (e.sums.tokens <= found->tokens[found->chosen])
-		status =
-			found->tested == SETTINGS
-				? failed("calibrate", "--policy %s: no setting of the list saves anything",
-					  args->policy)
-				: failed("calibrate",
-					  "no setting of --policy %s that saves something is certified: %s has p = %.4f, above delta "
-					  "%g; no policy is written",
-					  args->policy, list->text[found->tested - 1], found->p[found->tested - 1],
-					  args->how.delta);
+	if (e.sums.tokens > found->tokens[found->chosen])
+		status = EXIT_DONE;
+	else if (found->tested == SETTINGS)
+		status = failed("calibrate", "--policy %s: no setting of the list saves anything", args->policy);
+	else
+		status = fail_uncertified(args, "that saves something ", list, found);
 	evaluation_free(&e);
 	return status;
 }
@@ -262,6 +286,7 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 	const struct settings *list, struct found *found)
 {
 	const uint32_t needed = calibration_needed(&args->how);
+	char left_out[64] = "";
 	uint32_t passed;
 	int status;
 
@@ -269,16 +294,16 @@ static int calibrate(const struct args *args, const struct trace *trace, const e
 	status = found->loss ? find_losses(args, trace, part, list, found) : failed("calibrate", "out of memory");
 	if (status)
 		return status;
+	if (found->unlabelled > 0)
+		snprintf(left_out, sizeof(left_out), " (%u lack labels of all candidates)", found->unlabelled);
 	if (found->units < needed)
 		return failed("calibrate",
-			"the calibrate part has %u questions that count, and at alpha %g and delta %g at least %u are needed, 150 "
+			"the calibrate part has %u questions that count%s, and at alpha %g and delta %g at least %u are needed, 150 "
 			"to 400 for settings that save much",
-			found->units, args->how.alpha, args->how.delta, needed);
+			found->units, left_out, args->how.alpha, args->how.delta, needed);
 	passed = calibration_choose(&args->how, found->loss, SETTINGS, found->units, found->p, &found->tested);
 	if (passed == 0)
-		return failed("calibrate",
-			"no setting of --policy %s is certified: %s has p = %.4f, above delta %g; no policy is written",
-			args->policy, list->text[0], found->p[0], args->how.delta);
+		return fail_uncertified(args, "", list, found);
 	found->chosen = passed - 1;
 	return check_saving(args, trace, part, list, found);
 }
@@ -314,9 +339,12 @@ static void print_text(
 		args->output, list->text[chosen], risk_names[args->risk], args->how.alpha, 1 - args->delta,
 		calibration_tests[args->how.test], found->units, found->tested, SETTINGS);
 	for (uint32_t i = chosen; i < found->tested; i++)
-		printf("  %s: mean loss %.4f, p = %.4f, %.1f %% of the tokens saved%s%s\n",
-			i == chosen ? "on the calibrate part" : "the next, which failed", found->mean[i], found->p[i],
+		printf("  %s: risk %.4f, p = %.4g, %.1f %% of the tokens saved%s%s\n",
+			i == chosen ? "on the calibrate part" : "the next, which failed", found->risk[i], found->p[i],
 			100 * saved_on_calibrate(found, i), i == chosen ? "" : ": ", i == chosen ? "" : list->text[i]);
+	if (list->setting[chosen].rules > 2)
+		printf("  the file holds the rule with the free number; it is used together with the others: --policy '%s + ...'\n",
+			args->output);
 	if (chosen + 1 == SETTINGS)
 		printf("  every setting passed: the list has none that is more aggressive\n");
 	if (s->questions == 0)
@@ -334,15 +362,19 @@ static void print_text(
 static void print_json(
 	const struct args *args, const struct settings *list, const struct found *found, const struct evaluation *test)
 {
-	printf("{\"policy\":\"%s\",\"risk\":\"%s\",\"alpha\":%g,\"delta\":%g,\"lists\":%" PRId64
+	printf("{\"policy\":");
+	json_write_string(stdout, list->text[found->chosen]);
+	printf(",\"risk\":\"%s\",\"alpha\":%g,\"delta\":%g,\"lists\":%" PRId64
 	       ",\"pvalue\":\"%s\",\"units\":%u,\"chosen\":%u,\"tested\":%u,\"p\":%.6g,\"saved\":%.6f",
-		list->text[found->chosen], risk_names[args->risk], args->how.alpha, args->delta, args->lists,
-		calibration_tests[args->how.test], found->units, found->chosen, found->tested, found->p[found->chosen],
-		estimate_of(&test->sums, SAVED));
+		risk_names[args->risk], args->how.alpha, args->delta, args->lists, calibration_tests[args->how.test],
+		found->units, found->chosen, found->tested, found->p[found->chosen], estimate_of(&test->sums, SAVED));
 	evaluation_print_risks(test);
-	for (uint32_t i = 0; i < found->tested; i++)
-		printf("%s{\"policy\":\"%s\",\"loss\":%.6f,\"p\":%.6g,\"saved\":%.6f}", i ? "," : ",\"list\":[",
-			list->text[i], found->mean[i], found->p[i], saved_on_calibrate(found, i));
+	for (uint32_t i = 0; i < found->tested; i++) {
+		printf("%s{\"policy\":", i ? "," : ",\"list\":[");
+		json_write_string(stdout, list->text[i]);
+		printf(",\"risk\":%.6f,\"p\":%.6g,\"saved\":%.6f}", found->risk[i], found->p[i],
+			saved_on_calibrate(found, i));
+	}
 	printf("]}\n");
 }
 

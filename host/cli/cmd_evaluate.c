@@ -98,7 +98,10 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 		return status;
 	if (args->part < PARTS && !args->split.text)
 		return misused("evaluate", "--part needs --split");
-	if (check_output("evaluate", "--report", args->report, argc, argv))
+	if (check_output("evaluate", "--report", args->report, argc, argv,
+		    (const char *[]){args->split.text, args->recorded.head_path}, 2) ||
+		check_output("evaluate", "--report", args->report, argc, argv, args->policy, args->policies) ||
+		check_output("evaluate", "--report", args->report, argc, argv, args->select, args->selects))
 		return EXIT_MISUSED;
 	args->path = (const char *const *)argv + optind;
 	args->paths = (uint32_t)(argc - optind);
@@ -161,6 +164,10 @@ static int play_settings(struct evaluated *v)
 		say_progress("policy %u of %u", i / v->selects, v->count / v->selects - 1);
 		err = evaluation_make(v->trace, part, v->wanted, &v->setting[i], &v->evaluation[i], why);
 
+		if (!err && v->evaluation[i].sums.questions == 0)
+			return failed("evaluate", "%s%s has no question whose candidates all have \"correct\"",
+				v->wanted == PARTS ? "the recording" : part_names[v->wanted],
+				v->wanted == PARTS ? "" : " part");
 		if (!err && i == 0)
 			err = baselines_make(v->trace, &v->evaluation[0], &v->baselines, why);
 		if (err)
@@ -218,10 +225,10 @@ static void warn_learned(const struct evaluated *v)
 		}
 
 	for (uint32_t i = 0; i < trace->questions; i++)
-		learned += trace->question[i].is_learned;
-	if (learned > 0 && v->wanted == PARTS)
-		say("evaluate", "warning: the head has learned from %u of these %u questions: see --split and --part",
-			learned, trace->questions);
+		learned += trace->question[i].is_learned && (v->wanted == PARTS || v->part[i] == v->wanted);
+	if (learned > 0)
+		say("evaluate", "warning: the head has learned from %u of these questions: see --split and --part",
+			learned);
 }
 
 static int play_all(const struct args *args, const struct trace *trace)

@@ -74,7 +74,7 @@ int cmd_export(int argc, char **argv)
 		return status ? status : close_stdout("export", status);
 	if (strcmp(args.format, "trace") != 0 && !export_knows(args.format))
 		return misused("export", "--format '%s': unknown; see veto export --help", args.format);
-	if (check_output("export", "-o", args.output, argc, argv))
+	if (check_output("export", "-o", args.output, argc, argv, NULL, 0))
 		return EXIT_MISUSED;
 	status = recorded_read("export", argc, argv, false, &trace);
 	if (status)
@@ -99,7 +99,7 @@ int cmd_import(int argc, char **argv)
 		return status ? status : close_stdout("import", status);
 	if (!args.output)
 		return misused("import", "-o JOURNAL is needed; see veto import --help");
-	if (check_output("import", "-o", args.output, argc, argv))
+	if (check_output("import", "-o", args.output, argc, argv, NULL, 0))
 		return EXIT_MISUSED;
 	status = recorded_read("import", argc, argv, true, &trace);
 	if (status)

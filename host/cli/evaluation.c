@@ -11,29 +11,12 @@
 #define RESAMPLES 2000 /* of the bootstrap over questions */
 #define TAIL 0.025 /* of an interval of 95 %, each way */
 
-/* The texts that VETO_RULES_JOINED joins, out[VETO_RULES_MAX]; returns how many, one more than fit if there are more. */
-static uint32_t split_texts(char *texts, char *out[VETO_RULES_MAX])
-{
-	uint32_t count = 0;
-
-	while (count < VETO_RULES_MAX) {
-		char *end = strstr(texts, VETO_RULES_JOINED);
-
-		out[count++] = texts;
-		if (!end)
-			break;
-		*end = 0;
-		texts = end + strlen(VETO_RULES_JOINED);
-	}
-	return count;
-}
-
 /* The rules of a policy, "none" or joined by VETO_RULES_JOINED, and the selector. */
 static int read_setting(
 	const char *command, const char *policy, const char *select, struct usage *usage, struct setting *out)
 {
 	char *texts = strdup(policy), *text[VETO_RULES_MAX];
-	const uint32_t rules = texts && strcmp(policy, "none") != 0 ? split_texts(texts, text) : 0;
+	const uint32_t rules = texts && strcmp(policy, "none") != 0 ? rules_split(texts, text) : 0;
 	int status = texts ? EXIT_DONE : failed(command, "out of memory");
 
 	*out = (struct setting){.policy = policy, .select = select};
@@ -62,6 +45,8 @@ int setting_read(
 	usage.text[USAGE_SELECT] = select;
 	status = read_setting(command, policy, select, &usage, out);
 
+	if (!status && out->rules > 1 && recorded_check(trace, out->rule, out->rules - 1, why))
+		status = misused(command, "--policy %s: %s", policy, why);
 	if (!status && recorded_check(trace, out->rule, out->rules, why))
 		status = misused(command, "--policy %s, --select %s: %s", policy, select, why);
 	return status;
@@ -131,23 +116,20 @@ int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Draw as many questions as there are, and estimate anew. */
+/* Draw as many units as there are, and estimate anew. */
 static void resample(const struct evaluation *e, const struct evaluation *reference, uint64_t *seed, double *drawn[])
 {
-	const uint32_t questions = (uint32_t)e->sums.questions;
-
 	for (uint32_t i = 0; i < RESAMPLES; i++) {
 		struct sums s = {0};
 
-		for (uint32_t j = 0; j < questions; j++) {
-			const uint32_t q = random_below(seed, questions);
-
-			add_outcome(&s, &e->outcome[q]);
-			if (!reference)
-				continue;
-			s.reference_tokens += reference->outcome[q].played.tokens;
-			s.reference_right += reference->outcome[q].played.is_right;
-		}
+		for (uint32_t j = 0; j < e->units; j++)
+			for (uint32_t q = e->unit[random_below(seed, e->units)]; q != NO_OUTCOME; q = e->next[q]) {
+				add_outcome(&s, &e->outcome[q]);
+				if (!reference)
+					continue;
+				s.reference_tokens += reference->outcome[q].played.tokens;
+				s.reference_right += reference->outcome[q].played.is_right;
+			}
 		for (int r = 0; r < ESTIMATES; r++)
 			drawn[r][i] = estimate_of(&s, r);
 	}
@@ -182,6 +164,30 @@ bool question_is_labelled(const struct trace *trace, const struct trace_question
 	return true;
 }
 
+/* Chain the outcomes of questions with the same text. */
+static int find_units(const struct trace *trace, struct evaluation *e)
+{
+	uint32_t *last = malloc((trace->questions + 1) * sizeof(*last));
+
+	e->unit = malloc((e->sums.questions + 1) * sizeof(*e->unit));
+	e->next = malloc((e->sums.questions + 1) * sizeof(*e->next));
+	if (last && e->unit && e->next) {
+		memset(last, 0xff, (trace->questions + 1) * sizeof(*last));
+		for (uint32_t i = 0; i < e->sums.questions; i++) {
+			uint32_t *before = &last[e->outcome[i].question->first];
+
+			e->next[i] = NO_OUTCOME;
+			if (*before == NO_OUTCOME)
+				e->unit[e->units++] = i;
+			else
+				e->next[*before] = i;
+			*before = i;
+		}
+	}
+	free(last);
+	return last && e->unit && e->next ? 0 : -ENOMEM;
+}
+
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
 	struct evaluation *out, char *why)
 {
@@ -206,6 +212,8 @@ int evaluation_make(const struct trace *trace, const enum part *part, enum part 
 		if (!err)
 			add_outcome(&out->sums, o);
 	}
+	if (!err && find_units(trace, out))
+		err = param_fail(-ENOMEM, why, "out of memory");
 	if (err)
 		evaluation_free(out);
 	return err;
@@ -221,5 +229,8 @@ void evaluation_print_risks(const struct evaluation *e)
 void evaluation_free(struct evaluation *e)
 {
 	free(e->outcome);
+	free(e->unit);
+	free(e->next);
 	e->outcome = NULL;
+	e->unit = e->next = NULL;
 }

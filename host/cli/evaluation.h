@@ -50,9 +50,14 @@ double risk_of(const struct sums *sums, enum risk risk);
  * more than with it. */
 double estimate_of(const struct sums *sums, int estimate);
 
+#define NO_OUTCOME UINT32_MAX
+
 /* Outcomes of questions, their sums, and of each risk and estimate an interval of 95 %. */
 struct evaluation {
 	struct outcome *outcome; /* [sums.questions] */
+	/* Questions of the same text are one unit: unit[units] are the first ones, and next[sums.questions] the one after each,
+	 * or NO_OUTCOME. */
+	uint32_t *unit, *next, units;
 	struct sums sums;
 	uint32_t unlabelled; /* questions that were left out */
 	double low[ESTIMATES], high[ESTIMATES];
@@ -63,7 +68,7 @@ bool question_is_labelled(const struct trace *trace, const struct trace_question
 /* Play the labelled questions of a part (part NULL: all).  -ENOMEM, or as recorded_play(). */
 int evaluation_make(const struct trace *trace, const enum part *part, enum part wanted, const struct setting *setting,
 	struct evaluation *out, char *why);
-/* Find the intervals, by a bootstrap over the questions; the same seed draws the same questions for every setting.
+/* Find the intervals, by a bootstrap over the units; the same seed draws the same ones for every setting.
  * reference: of the same questions; NULL: none.  -ENOMEM */
 int evaluation_resample(struct evaluation *e, const struct evaluation *reference, uint64_t seed, char *why);
 /* The risks with their intervals, as JSON members behind others. */

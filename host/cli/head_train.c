@@ -121,7 +121,7 @@ static int read_args(int argc, char **argv, struct args *args, bool *wants_help)
 	if (args->is_int8 && args->features == SCORES)
 		return misused(
 			"head", "--int8: the weights of statistics have 16 bits; it is for --features hidden or both");
-	if (check_output("head", "-o", args->output, argc, argv))
+	if (check_output("head", "-o", args->output, argc, argv, (const char *[]){args->split.text, args->backbone}, 2))
 		return EXIT_MISUSED;
 	args->path = (const char *const *)argv + optind;
 	return args->split.text ? EXIT_DONE : split_read("head", "0.3,0.5,0.2", &args->split);

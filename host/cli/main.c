@@ -149,12 +149,29 @@ bool is_same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int check_output(const char *command, const char *option, const char *output, int argc, char **argv)
+/* Whether a text names the file, or joins rules of which one does. */
+static bool names_file(const char *text, const char *file)
 {
+	char *copy = text ? strdup(text) : NULL, *rule[VETO_RULES_MAX];
+	const uint32_t rules = copy ? rules_split(copy, rule) : 0;
+	bool is_any = false;
+
+	for (uint32_t i = 0; i < rules; i++)
+		is_any |= is_same_file(rule[i], file);
+	free(copy);
+	return is_any;
+}
+
+int check_output(const char *command, const char *option, const char *output, int argc, char **argv,
+	const char *const *more, uint32_t count)
+{
+	bool is_read = false;
+
 	for (int i = optind; i < argc && output; i++)
-		if (is_same_file(argv[i], output))
-			return misused(command, "%s %s is a file that is read", option, output);
-	return EXIT_DONE;
+		is_read |= is_same_file(argv[i], output);
+	for (uint32_t i = 0; i < count && output; i++)
+		is_read |= names_file(more[i], output);
+	return is_read ? misused(command, "%s %s is a file that is read", option, output) : EXIT_DONE;
 }
 
 int close_stdout(const char *command, int status)

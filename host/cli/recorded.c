@@ -165,6 +165,37 @@ int recorded_play(const struct trace *trace, const struct trace_question *questi
 	return err;
 }
 
+struct copy {
+	uint64_t text;
+	uint32_t question;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	const struct copy *x = a, *y = b;
+
+	return x->text != y->text ? (x->text > y->text) - (x->text < y->text)
+				  : (x->question > y->question) - (x->question < y->question);
+}
+
+/* Which questions have the same text. */
+static int find_copies(struct trace *t)
+{
+	struct copy *copy = calloc(t->questions, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->questions; i++)
+		copy[i] = (struct copy){t->question[i].text, i};
+	qsort(copy, t->questions, sizeof(*copy), by_text);
+	for (uint32_t i = 0; i < t->questions; i++)
+		t->question[copy[i].question].first = i > 0 && copy[i].text == copy[i - 1].text
+							      ? t->question[copy[i - 1].question].first
+							      : copy[i].question;
+	free(copy);
+	return 0;
+}
+
 int recorded_read(const char *command, int argc, char **argv, bool to_play, struct trace *out)
 {
 	char why[VETO_WHY_MAX];
@@ -178,6 +209,10 @@ int recorded_read(const char *command, int argc, char **argv, bool to_play, stru
 	if (to_play && trace_check_whole(out, why)) {
 		trace_free(out);
 		return misused(command, "%s: %s", argv[optind], why);
+	}
+	if (find_copies(out)) {
+		trace_free(out);
+		return failed(command, "out of memory");
 	}
 	if (out->unfinished)
 		say(command, "%u questions are left out: the recording ended in them", out->unfinished);
@@ -301,7 +336,8 @@ static int set_counts(const char *command, const struct recorded_how *how, struc
 
 int recorded_open(const char *command, int argc, char **argv, const struct recorded_how *how, struct trace *out)
 {
-	int status = recorded_read(command, argc, argv, true, out);
+	int status = how->vocab && !how->as ? misused(command, "--vocab %lld: it is for --as", (long long)how->vocab)
+					    : recorded_read(command, argc, argv, true, out);
 
 	if (status)
 		return status;

@@ -94,3 +94,19 @@ void rule_prefer_reward(const char *text, struct veto_rule *rule)
 		if (strcmp(param[i].name, "score") == 0)
 			rule->values.value[i][0] = VETO_REWARD;
 }
+
+uint32_t rules_split(char *texts, char *out[VETO_RULES_MAX])
+{
+	uint32_t count = 0;
+
+	while (count < VETO_RULES_MAX) {
+		char *end = strstr(texts, VETO_RULES_JOINED);
+
+		out[count++] = texts;
+		if (!end)
+			break;
+		*end = 0;
+		texts = end + strlen(VETO_RULES_JOINED);
+	}
+	return count;
+}

@@ -243,6 +243,9 @@ static int fill_given(
 		return status;
 	for (param = rule.policy->param; strncmp(param->name, b->key, (size_t)(equals - b->key)) != 0; param++)
 		;
+	if (param->type == VETO_PARAM_COUNT && b->to != rint(b->to))
+		return misused(command, "--policy %s: %s=%.*s: %g is no whole number", b->policy, param->name,
+			(int)b->bytes, b->value, b->to);
 	fill_range(b, b->from, b->to, param->type == VETO_PARAM_COUNT, evenly, out);
 	return EXIT_DONE;
 }
@@ -295,6 +298,18 @@ static int find_blank(const char *command, const char *policy, struct blank *b)
 	return EXIT_DONE;
 }
 
+/* A key whose list can't be found; or no rule at all, as its reader says. */
+static int refuse(const char *command, const struct blank *b, const char *select, const struct trace *trace)
+{
+	struct veto_rule rule;
+	const int status = try(command, b, "1", select, trace, &rule);
+
+	return status ? status
+		      : misused(command,
+				"--policy %s: what can be free without a range is threshold of floor, and keep; else %.*s=?FROM..TO",
+				b->policy, (int)(b->value - 1 - b->key), b->key);
+}
+
 /* Every setting's text. */
 static int fill_all(const char *command, const char *policy, const char *select, const struct trace *trace,
 	const enum part *part, double most, struct settings *out)
@@ -312,9 +327,7 @@ static int fill_all(const char *command, const char *policy, const char *select,
 	else if (begins(blank.rule, "floor:") && begins(blank.key, "threshold="))
 		return fill_thresholds(command, &blank, select, trace, part, most, out);
 	else
-		return misused(command,
-			"--policy %s: what can be free without a range is threshold of floor, and keep; else %.*s=?FROM..TO",
-			policy, (int)(blank.value - 1 - blank.key), blank.key);
+		return refuse(command, &blank, select, trace);
 	return EXIT_DONE;
 }
 

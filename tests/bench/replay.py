@@ -68,13 +68,18 @@ def main(veto, results, is_quick):
                 peak = max(peak, mebibytes)
         size = os.path.getsize(trace) / 1e6
     reading = statistics.median(timed["reading"])
+
+    def verdict(target, is_met):
+        """Targets are for the whole."""
+        return "" if is_quick else f"(target: {target}) {'met' if is_met else 'MISSED'}"
+
     print(f"{questions * CANDIDATES} candidates of {TOKENS} tokens, {size:.0f} MB: read and played without a policy in {reading:.2f} s, "
           f"{reading / statistics.median(timed['python']):.2f} of what Python's json takes to read them; {peak:.0f} MiB at most "
-          f"(targets: {READING_S} s, {READING_MIB} MiB) {'met' if reading <= READING_S and peak <= READING_MIB else 'MISSED'}")
+          f"{verdict(f'{READING_S} s, {READING_MIB} MiB', reading <= READING_S and peak <= READING_MIB)}")
     with open(results, "a") as out:
         for name in POLICIES:
             more = statistics.median(a - b for a, b in zip(timed[name], timed["reading"]))
-            print(f"  {name:<45} {more:6.2f} s more (target: {POLICY_S} s) {'met' if more <= POLICY_S else 'MISSED'}")
+            print(f"  {name:<45} {more:6.2f} s more {verdict(f'{POLICY_S} s', more <= POLICY_S)}")
             print(json.dumps({"bench": "replay", "policy": name, "seconds": round(more, 3), "reading_seconds": round(reading, 3), "peak_mib": round(peak)}),
                   file=out)
 

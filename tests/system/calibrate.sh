@@ -118,13 +118,58 @@ refuse 1 "no setting of --policy $floor + adaptive-consistency:threshold=0.6 is 
 # Other numbers: from the one that rejects least on.
 expect '"list":[{"policy":"monitor:score=lse,above=3.000000"' calibrate --policy "monitor:score=lse,above=?3..1" --json
 holds 'd["tested"] == d["chosen"] + 2 == len(d["list"]) and all(x["p"] <= 0.1 for x in d["list"][:-1]) and d["list"][-1]["p"] > 0.1'
-holds 'all(x["loss"] <= y["loss"] and x["saved"] <= y["saved"] for x, y in zip(d["list"], d["list"][1:])) and d["list"][d["chosen"]]["saved"] > 0.1'
+holds 'all(x["risk"] <= y["risk"] and x["saved"] <= y["saved"] for x, y in zip(d["list"], d["list"][1:])) and d["list"][d["chosen"]]["saved"] > 0.1'
 expect '"policy":"speculative:score=token_logp,alpha=0.25,budget=' calibrate --policy "speculative:score=token_logp,alpha=0.25,budget=?80..20" --risk answer --json
 holds 'all(x["policy"].split("=")[-1].isdigit() for x in d["list"])'
 refuse 2 "'?1..x' is neither ? nor ?FROM..TO" calibrate --policy "monitor:score=lse,above=?1..x"
 refuse 2 "'?1..1' is neither" calibrate --policy "monitor:score=lse,above=?1..1"
 refuse 2 "else above=?FROM..TO" calibrate --policy "monitor:score=lse,above=?"
 refuse 1 "keep=1.000000 has p" calibrate --policy "window-floor:score=token_logp,window=2,warmup=2,keep=?" --alpha 0.05
+
+# Questions of the same text are one unit, however often they stand there; the risk of a setting is that of all.
+python3 - "$trace" "$work/copies.jsonl" <<'PY'
+import json, sys
+head, *lines = map(json.loads, open(sys.argv[1]))
+names = list(dict.fromkeys(line["prompt"] for line in lines))
+with open(sys.argv[2], "w") as out:
+    print(json.dumps(head | {"questions": {again + name: name for name in names for again in ("", "again-")}}), file=out)
+    for line in lines:
+        print(json.dumps(line), file=out)
+        print(json.dumps(line | {"prompt": "again-" + line["prompt"]}), file=out)
+PY
+calibrate --policy "$floor" --json >"$work/once" || complain "calibrate failed"
+calibrate --policy "$floor" --json "$work/copies.jsonl" >"$work/log" 2>&1 && complain "a question in two recordings was taken"
+(trace=$work/copies.jsonl && calibrate --policy "$floor" --json) >"$work/twice" || complain "calibrate failed with copies"
+cases=$((cases + 1))
+python3 - "$work/once" "$work/twice" <<'PY' || complain "copies count: $(cut -c1-200 "$work/once" "$work/twice")"
+import json, sys
+once, twice = [{k: v for k, v in json.load(open(path)).items() if k not in ("policy", "list")} for path in sys.argv[1:]]
+sys.exit(once != twice)
+PY
+"$VETO" evaluate --json --policy floor:score=token_logp,threshold=-2 "$trace" | sed 's/"questions.*"saved"/"saved"/; s/"right":.*"risk_c/"risk_c/' >"$work/once"
+"$VETO" evaluate --json --policy floor:score=token_logp,threshold=-2 "$work/copies.jsonl" | sed 's/"questions.*"saved"/"saved"/; s/"right":.*"risk_c/"risk_c/' >"$work/twice"
+cases=$((cases + 1))
+cmp "$work/once" "$work/twice" || complain "copies make intervals narrower: $(cut -c1-300 "$work/once" "$work/twice")"
+
+# Nothing that is read is written over.
+cp "$work/first.json" "$work/kept.json"
+echo '{"q0": "fit"}' >"$work/parts.json"
+for own in "--policy $work/kept.json --policy $floor -o $work/kept.json" "--policy $floor --split $work/parts.json -o $work/parts.json"; do
+	refuse 2 "is a file that is read" "$VETO" calibrate $own "$trace"
+done
+refuse 2 "--report $work/kept.json is a file that is read" "$VETO" evaluate --policy "esc + $work/kept.json" --report "$work/kept.json" "$trace"
+refuse 2 "--report $work/parts.json is a file that is read" "$VETO" evaluate --split "$work/parts.json" --report "$work/parts.json" "$trace"
+cmp "$work/first.json" "$work/kept.json" || complain "a policy was written over"
+
+# Where nothing has labels there is nothing to say.
+sed 's/"correct": [a-z]*/"correct": null/' "$trace" >"$work/unlabelled.jsonl"
+refuse 1 "has 0 questions that count (" "$VETO" calibrate --policy "$floor" -o "$work/policy.json" "$work/unlabelled.jsonl" --split 0.3,0.5,0.2
+refuse 1 "the recording has no question whose candidates all have \"correct\"" "$VETO" evaluate "$work/unlabelled.jsonl"
+refuse 1 "test part has no question" "$VETO" evaluate --split 0.5,0.5,0 --part test "$trace"
+mkdir "$work/a\"b.json" && cp "$work/first.json" "$work/a\"b.json/p.json"
+(echo "{" && sed -n '2,/shadow/p' "$work/first.json" | sed '$s/,$//' && echo "}") >"$work/a\"b.json/p.json"
+expect '"risk":' calibrate --json --alpha 0.3 --policy "$work/a\"b.json/p.json" --policy "$floor"
+holds 'len(d["list"]) > 10'
 
 progress "setting 1 of 100" "$VETO" calibrate --policy "$floor" -o "$work/policy.json" "$trace"
 progress "reading $trace" "$VETO" evaluate "$trace"
@@ -177,7 +222,10 @@ rm -f "$work/policy.json"
 for bad in floor:threshold=1 "floor:threshold=? + floor:threshold=?" "floor:threshold=?,window=?"; do
 	refuse 2 "expected one rule with one free number" calibrate --policy "$bad"
 done
-refuse 2 "what can be free without a range is threshold of floor, and keep; else window=?FROM..TO" calibrate --policy "floor:window=?,threshold=1"
+refuse 2 "what can be free without a range is threshold of floor, and keep; else window=?FROM..TO" calibrate --policy "floor:score=token_logp,window=?,threshold=1"
+refuse 2 "unknown policy 'flor'" calibrate --policy "flor:threshold=?"
+refuse 2 "threshhold" calibrate --policy "floor:threshhold=?"
+refuse 2 "window=?64..2.5: 2.5 is no whole number" calibrate --policy "floor:score=token_logp,threshold=-1,window=?64..2.5"
 refuse 2 "score=self_certainty: the recording has no such score" calibrate --policy "floor:threshold=?"
 refuse 2 "--alpha 1: it lies between 0 and 1" calibrate --policy "floor:threshold=?" --alpha 1
 refuse 2 "--risk 'all': unknown" calibrate --policy "floor:threshold=?" --risk all

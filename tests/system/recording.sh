@@ -56,13 +56,19 @@ for file in a unstated; do
 		complain "--vocab failed: $file"
 done
 cmp "$work/a.out" "$work/unstated.out" || complain "--vocab is another vocabulary than the header's"
+as=(calibrate --policy "floor:score=token_logp,window=4,threshold=?" --alpha 0.6 --delta 0.5 --split 0.3,0.7,0 -o "$work/as.json")
+expect "no test part" "$VETO" "${as[@]}" --as top-k:5 "$work/a.jsonl"
+refuse 2 "it was calibrated for the source top-k:5, and this is exact" "$VETO" evaluate --policy "$work/as.json" "$work/a.jsonl"
+expect "saved" "$VETO" evaluate --as top-k:5 --policy "$work/as.json" "$work/a.jsonl"
+refuse 2 "--as top-k:7: the recording lists the 6 likeliest tokens" "$VETO" "${as[@]}" --as top-k:7 "$work/a.jsonl"
 if "$VETO" head train --help >/dev/null 2>&1; then
 	works "$VETO" head train --features scores --split 1,0,0 -o "$work/own.head" "$work/a.jsonl"
 	refuse 2 "--head $work/own.head, --as top-k:6: none of its rewards is known" "$VETO" evaluate --head "$work/own.head" --as top-k:6 "$work/a.jsonl"
 	refuse 2 "--head $work/own.head, --as top-k:6: it counts on self_certainty, and the recording has no such score" \
 		"$VETO" evaluate --head "$work/own.head" --as top-k:6 "$work/unstated.jsonl"
 fi
-refuse 2 "--vocab 99: the recording's model has $vocab tokens" "$VETO" evaluate --vocab 99 "$work/a.jsonl"
+refuse 2 "--vocab 99: the recording's model has $vocab tokens" "$VETO" evaluate --as top-k:5 --vocab 99 "$work/a.jsonl"
+refuse 2 "--vocab 99: it is for --as" "$VETO" evaluate --vocab 99 "$work/a.jsonl"
 sed '1s/"cohort": [0-9]*/"cohort": 2/' "$work/a.jsonl" >"$work/two.jsonl"
 "$VETO" evaluate --json "${policies[@]}" "$work/two.jsonl" >"$work/of-two" || complain "evaluate failed"
 "$VETO" evaluate --cohort 2 --json "${policies[@]}" "$work/a.jsonl" | cmp - "$work/of-two" || complain "--cohort is another cohort than the header's"

@@ -98,6 +98,9 @@ refuse 2 "questions of the test part, so its rewards of them tell nothing: use t
 	"$VETO" evaluate --head "$work/all.head" --split 0,0,1 --part test "$trace"
 refuse 2 "questions of the calibrate part" "$VETO" calibrate --head "$work/all.head" --policy "floor:score=reward,threshold=?" --split 0,1,0 -o "$work/p.json" "$trace"
 
+"$VETO" evaluate --head "$work/both-steps.head" --split 0.3,0.5,0.2 --part fit "$trace" 2>&1 >"$work/stdout" |
+	grep -q "warning: the head has learned from .* of these questions" || complain "evaluate --part fit: no warning"
+refuse 2 "-o $work/split.json is a file that is read" "$VETO" head train --split "$work/split.json" -o "$work/split.json" "$trace"
 progress "penalty " "$VETO" head train --features both -o "$work/x.head" "$trace"
 
 # Rewards that were recorded may be those of a head that has learned from the same questions: only the head can tell.
