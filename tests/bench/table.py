@@ -27,6 +27,7 @@ class Bench:
         self.options, self.folder = options, folder
         self.trace = os.path.join(options.traces, "traces.jsonl")
         self.split = os.path.join(options.traces, "split.json")
+        self.veto("evaluate", "--json", "--split", self.split, self.trace)  # which says what is wrong with them
         with open(self.split) as file:
             self.parts = json.load(file)
         with open(self.trace) as file:
@@ -59,11 +60,11 @@ class Bench:
         by_selector = iter(found)
         return [{selector: next(by_selector) for selector in SELECTORS} for _ in range(len(policies) + 1)]
 
-    def calibrate(self, name, policy, alpha, head=None):
+    def calibrate(self, name, policy, alpha, head=None, cohort=None):
         """The file of a certified policy; None if none is."""
-        path = os.path.join(self.folder, f"{name}-{alpha}.json")
+        path = os.path.join(self.folder, f"{name}-{alpha}-{cohort}.json")
         found = self.veto("calibrate", "--json", "-o", path, "--policy", policy, "--alpha", str(alpha), "--delta", str(self.options.delta),
-                          "--split", self.split, *(["--head", head] if head else []), self.trace)
+                          "--split", self.split, *(["--head", head] if head else []), *(["--cohort", str(cohort)] if cohort else []), self.trace)
         return path if found else None
 
 
@@ -92,16 +93,17 @@ def quantiles(values, levels):
 
 
 def best_by_alpha(candidates, alphas):
-    """For each alpha the key with the largest saving on fit, of those whose risk there is at most alpha."""
+    """For each alpha the key with the largest saving on fit, of those whose risk there is at most alpha, and that saving."""
     best = {}
     for alpha in alphas:
         fit = [(found["majority"]["saved"], key) for key, found in candidates if found["majority"]["risk_candidate"] <= alpha]
-        best[alpha] = max(fit, key=lambda pair: pair[0])[1] if fit else candidates[0][0]
+        saved, key = max(fit, key=lambda pair: pair[0]) if fit else (0, candidates[0][0])
+        best[alpha] = (key, saved)
     return best
 
 
 def choose_windows(bench, score):
-    """A floor's window for each alpha, by its best threshold on the fit part."""
+    """A floor's window for each alpha, by its best threshold on the fit part, and what that saves there."""
     levels = [0.02, 0.05, 0.1] if bench.options.quick else [i / 100 for i in range(1, 16)]
     policies, windows = [], []
     for window in bench.options.windows:
@@ -116,7 +118,7 @@ def choose_windows(bench, score):
 
 
 def choose_deepconf(bench):
-    """Window and warm-up of DeepConf's rule for each alpha, by the best share kept on the fit part."""
+    """Window and warm-up of DeepConf's rule for each alpha, by the best share kept on the fit part, and what that saves there."""
     keeps = [0.5, 0.9] if bench.options.quick else [0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99]
     windows = bench.options.windows[:1] if bench.options.quick else [w for w in bench.options.windows if w >= 8]
     warmups = [w for w in (2, 4) if w < bench.header["candidates"]]
@@ -138,27 +140,28 @@ def train_heads(bench):
         yield f"head: {features}, {labels}", path
 
 
-def row(bench, name, alpha, policy, numbers, head=None):
-    """A line of the table: the policy with its free number certified, its file None where none is, and with other numbers."""
-    file = bench.calibrate(name, policy, alpha, head)
-    return {"name": name, "alpha": alpha, "file": file, "head": head, "others": [policy.replace("=?", f"={number:.6f}") for number in numbers]}
+def row(bench, name, alpha, policy, numbers, head=None, fit=0):
+    """A line of the table: the policy with its free number certified, its file None where none is, and with other numbers; fit: what
+    the best number saves on the fit part, which says nothing of a head, as it has learned there."""
+    others = [policy.replace("=?", f"={number:.6f}") for number in numbers]
+    return {"name": name, "alpha": alpha, "policy": policy, "file": bench.calibrate(name, policy, alpha, head), "head": head, "others": others, "fit": fit}
 
 
 def rejecting_rows(bench):
     alphas = bench.options.alphas
     for score in SCORES:
         bench.say(f"floor of {score}")
-        for alpha, window in choose_windows(bench, score).items():
+        for alpha, (window, fit) in choose_windows(bench, score).items():
             lows = lowest_windows(bench, "test", score, window, wrong_too=True)
             numbers = quantiles(lows, [i / EQUAL_STEPS for i in range(EQUAL_STEPS)])
-            yield row(bench, f"floor: {score}, W {window}", alpha, f"floor:score={score},window={window},threshold=?", numbers)
+            yield row(bench, f"floor: {score}, W {window}", alpha, f"floor:score={score},window={window},threshold=?", numbers, fit=fit)
     for name, head in train_heads(bench):
         for alpha in alphas:
             yield row(bench, name, alpha, "floor:score=reward,threshold=?", [i / EQUAL_STEPS for i in range(1, EQUAL_STEPS)], head)
     bench.say("DeepConf's rule")
-    for alpha, (window, warmup) in choose_deepconf(bench).items():
+    for alpha, ((window, warmup), fit) in choose_deepconf(bench).items():
         policy = f"window-floor:window={window},warmup={warmup},keep=?"
-        yield row(bench, f"DeepConf: W {window}, warm-up {warmup}", alpha, policy, [1 - i / EQUAL_STEPS for i in range(EQUAL_STEPS)])
+        yield row(bench, f"DeepConf: W {window}, warm-up {warmup}", alpha, policy, [1 - i / EQUAL_STEPS for i in range(EQUAL_STEPS)], fit=fit)
 
 
 def measure(bench, rows):
@@ -203,14 +206,6 @@ def rejecting_cells(row):
             accuracies(row["test"]), percent(test["saved_cap"]), percent(test["saved_random"]), f"{test['latency_tokens']:.1f}"]
 
 
-def policy_text(path):
-    """A policy's file as the text that joins with a stop rule."""
-    with open(path) as file:
-        members = json.load(file)
-    name = members.pop("policy")
-    return name + ":" + ",".join(f"{key}={value}" for key, value in members.items() if not key.startswith("calibrated"))
-
-
 STOPPING = ["at a time", "policy", "tokens", "saved", "longest chain", "accuracy, majority / weighted", "tokens less stop rule's",
             "accuracy less stop rule's", "accuracy less no policy's"]
 
@@ -222,15 +217,17 @@ def best_stop(bench, cohort):
 
 
 def stopping_rows(bench, best):
-    """Each stop rule alone and with the best floors, at the recording's cohort and one candidate at a time."""
+    """Each stop rule alone and with the best policies, certified at that cohort: the recording's, and one candidate at a time."""
     for cohort in dict.fromkeys((bench.header["cohort"], 1)):
         chosen = best_stop(bench, cohort)
+        files = [bench.calibrate("beside", row["policy"], row["alpha"], row["head"], cohort) for row in best]
         for stop in STOPS:
             bench.say(f"{stop}, {cohort} at a time")
             yield cohort, stop + (" (best on fit)" if stop == chosen else ""), bench.evaluate("test", [stop], cohort=cohort)[1]
-            for row in best:
-                joined = f"{policy_text(row['file'])} + {stop}"
-                yield cohort, f"  + {row['name']}, alpha {row['alpha']}", bench.evaluate("test", [stop, joined], row["head"], cohort)[2]
+            for row, file in zip(best, files):
+                if file:
+                    found = bench.evaluate("test", [stop, f"{file} + {stop}"], row["head"], cohort)[2]
+                    yield cohort, f"  + {row['name']}, alpha {row['alpha']}", found
 
 
 def stopping_cells(cohort, name, found):
@@ -240,12 +237,8 @@ def stopping_cells(cohort, name, found):
 
 
 def best_rows(rows):
-    """For each alpha the certified row that saves most on the calibrate part."""
-    best = {}
-    for row in rows:
-        if row["file"]:
-            best.setdefault(row["alpha"], []).append(row)
-    return [max(certified, key=lambda row: row["calibrate"]["majority"]["saved"]) for certified in best.values()]
+    """For each alpha the policy that saves most on the fit part: chosen by the calibrate part it would have to share delta with the others."""
+    return [max((row for row in rows if row["alpha"] == alpha), key=lambda row: row["fit"]) for alpha in dict.fromkeys(row["alpha"] for row in rows)]
 
 
 def print_table(title, lines, is_markdown):
@@ -282,8 +275,8 @@ def main(words):
     full = none["test"]["majority"]
     print_table(f"Rejecting, delta {options.delta}:", [REJECTING, *map(rejecting_cells, rows)], options.markdown)
     print_table("Stopping, with and without rejecting, test part:", [STOPPING, *(stopping_cells(*row) for row in stops)], options.markdown)
-    sizes = {part: sum(1 for p in bench.parts.values() if p == part) for part in ("fit", "calibrate", "test")}
-    print(f"{' / '.join(str(size) for size in sizes.values())} questions of {bench.header['candidates']} candidates for fit / calibrate / test; "
+    sizes = [len({line["prompt"] for line in bench.lines if bench.parts.get(line["prompt"]) == part}) for part in ("fit", "calibrate", "test")]
+    print(f"{' / '.join(map(str, sizes))} questions of {bench.header['candidates']} candidates for fit / calibrate / test; "
           f"no policy on test: {full['tokens_used']} tokens, longest chain {full['latency_tokens']:.1f}, accuracy {accuracies(none['test'])}; "
           f"the oracle ({full['oracle']}) saves {percent(none['calibrate']['majority']['saved_oracle'])} on calibrate, "
           f"{percent(full['saved_oracle'])} on test")
