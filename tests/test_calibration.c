@@ -98,12 +98,41 @@ static int find_true_risks(void **state)
 	return 0;
 }
 
-/* The lower end of a one-sided 99 % interval of a share (Wilson). */
+/* The chance of at most k of n, each with chance p in (0, 1). */
+static double binomial_cdf(uint32_t k, uint32_t n, double p)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i <= k && i <= n; i++)
+		sum += exp(lgamma(n + 1.0) - lgamma(i + 1.0) - lgamma(n - i + 1.0) + i * log(p) + (n - i) * log1p(-p));
+	return fmin(sum, 1);
+}
+
+/* The lower end of a one-sided 99 % interval of a share (Clopper and Pearson): with any smaller share so many failures, or more,
+ * have a chance below 1 %. */
 static double lower(uint32_t failures, uint32_t of)
 {
-	const double z = 2.3263, n = of, share = failures / n;
+	double low = 0, high = 1;
 
-	return (share + z * z / (2 * n) - z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n);
+	for (int i = 0; i < 50 && failures > 0; i++) {
+		const double middle = (low + high) / 2;
+
+		if (1 - binomial_cdf(failures - 1, of, middle) < 0.01)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void the_bound_of_a_share_is_exact(void **state)
+{
+	(void)state;
+	/* One of one: p = 0.01; all of three: p^3 = 0.01; one of ten: (1 - p)^10 = 0.99. */
+	assert_true(lower(0, 10) == 0);
+	assert_true(fabs(lower(1, 1) - 0.01) < 1e-9);
+	assert_true(fabs(lower(3, 3) - cbrt(0.01)) < 1e-9);
+	assert_true(fabs(lower(1, 10) - (1 - pow(0.99, 0.1))) < 1e-9);
 }
 
 /* The calibrate part: its questions with their scores. */
@@ -116,16 +145,16 @@ struct units {
 enum way { WAY_WSR, WAY_HB, WAY_MEAN, WAY_CANDIDATES, WAYS };
 static const char *const ways[WAYS] = {"wsr", "hb", "mean <= alpha", "binomial over candidates"};
 
-/* As if candidates were independent: the chance of so few lost ones of so many, by the normal distribution. */
+/* As if candidates were independent: the chance of so few lost ones of so many. */
 static double p_of_candidates(const struct units *u, int level, bool has_warmup, double alpha)
 {
-	double right = 0, lost = 0;
+	uint32_t right = 0, lost = 0;
 
 	for (int i = 0; i < UNITS; i++) {
-		right += u->question[i].right;
-		lost += __builtin_popcount(lost_at(&u->question[i], level, has_warmup, &u->scores[i]));
+		right += (uint32_t)u->question[i].right;
+		lost += (uint32_t)__builtin_popcount(lost_at(&u->question[i], level, has_warmup, &u->scores[i]));
 	}
-	return 0.5 * erfc(-(lost + 0.5 - alpha * right) / sqrt(2 * alpha * (1 - alpha) * right));
+	return binomial_cdf(lost, right, alpha);
 }
 
 static double mean_of(const double *loss)
@@ -255,6 +284,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_needed_units_are_those_that_are_published),
 		cmocka_unit_test(p_values_are_those_worked_by_hand),
 		cmocka_unit_test(the_walk_ends_at_the_first_setting_that_fails),
+		cmocka_unit_test(the_bound_of_a_share_is_exact),
 		cmocka_unit_test(the_risk_is_kept_and_wrong_ways_are_caught),
 		cmocka_unit_test(a_search_among_unrelated_settings_is_caught),
 	};
