@@ -4,7 +4,7 @@
  * test_calibration [CALIBRATIONS QUESTIONS]: so many calibrations, with the true risks from so many questions. */
 #include "calibration.h"
 #include "check.h"
-#include "rows.h"
+#include "simulation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,178 +75,186 @@ static void the_walk_ends_at_the_first_setting_that_fails(void **state)
 
 /* --- Simulation --- */
 
-enum { N = 16, WARMUP = 8, LEVELS = 100, UNITS = 200, SEARCHED = 50 };
+enum { UNITS = 200, SEARCHED = 50 };
 
-/* A question: its right candidates, and how many of them each level rejects. */
-struct question {
-	int right, lost[LEVELS];
+static double true_risk[2][LEVELS]; /* without and with a warm-up */
+
+static int find_true_risks(void **state)
+{
+	(void)state;
+	for (int has_warmup = 0; has_warmup < 2; has_warmup++) {
+		struct dice dice = {11};
+
+		for (uint32_t i = 0; i < questions; i++) {
+			struct question q;
+			struct scores scores;
+
+			simulate_question(&dice, &q);
+			simulate_scores(&dice, &q, &scores);
+			for (int level = 0; level < LEVELS; level++)
+				true_risk[has_warmup][level] += loss_at(&q, level, has_warmup, &scores) / questions;
+		}
+	}
+	return 0;
+}
+
+/* The chance of at most k of n, each with chance p in (0, 1). */
+static double binomial_cdf(uint32_t k, uint32_t n, double p)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i <= k && i <= n; i++)
+		sum += exp(lgamma(n + 1.0) - lgamma(i + 1.0) - lgamma(n - i + 1.0) + i * log(p) + (n - i) * log1p(-p));
+	return fmin(sum, 1);
+}
+
+/* The lower end of a one-sided 99 % interval of a share (Clopper and Pearson): with any smaller share so many failures, or more,
+ * have a chance below 1 %. */
+static double lower(uint32_t failures, uint32_t of)
+{
+	double low = 0, high = 1;
+
+	for (int i = 0; i < 50 && failures > 0; i++) {
+		const double middle = (low + high) / 2;
+
+		if (1 - binomial_cdf(failures - 1, of, middle) < 0.01)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void the_bound_of_a_share_is_exact(void **state)
+{
+	(void)state;
+	/* One of one: p = 0.01; all of three: p^3 = 0.01; one of ten: (1 - p)^10 = 0.99. */
+	assert_true(lower(0, 10) == 0);
+	assert_true(fabs(lower(1, 1) - 0.01) < 1e-9);
+	assert_true(fabs(lower(3, 3) - cbrt(0.01)) < 1e-9);
+	assert_true(fabs(lower(1, 10) - (1 - pow(0.99, 0.1))) < 1e-9);
+}
+
+/* The calibrate part: its questions with their scores. */
+struct units {
+	struct question question[UNITS];
+	struct scores scores[UNITS];
 };
-
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The threshold of a level: a floor that rises, or with a warm-up a percentile of its scores.  The first rejects nothing. */
-static double threshold_of(int level, const double *warmup)
-{
-	const double at = (double)level / LEVELS * (WARMUP - 1) / 2;
-	const int below = (int)at;
-
-	if (level == 0)
-		return -INFINITY;
-	return warmup ? warmup[below] + (at - below) * (warmup[below + 1] - warmup[below]) : -6 + 5.0 * level / LEVELS;
-}
-
-/* How easy a question is, how sure the model is there, and how much surer of right candidates, or of wrong ones, move all of
- * its candidates, so they depend on each other. */
-static void simulate(struct dice *dice, bool has_warmup, struct question *q)
-{
-	const double ease = 1.2 * dice_normal(dice), shift = 2 * dice_normal(dice);
-	const double advantage = 0.8 + 1.5 * dice_normal(dice);
-	double score[N], warmup[WARMUP];
-	bool is_right[N];
-
-	*q = (struct question){0};
-	for (int i = 0; i < N; i++) {
-		is_right[i] = dice_normal(dice) < ease + 0.3;
-		score[i] = shift + 0.3 * dice_normal(dice) + (is_right[i] ? advantage : 0);
-		q->right += is_right[i];
-	}
-	memcpy(warmup, score, sizeof(warmup));
-	qsort(warmup, WARMUP, sizeof(*warmup), by_value);
-	for (int level = 0; level < LEVELS; level++) {
-		const double threshold = threshold_of(level, has_warmup ? warmup : NULL);
-
-		for (int i = has_warmup ? WARMUP : 0; i < N; i++)
-			q->lost[level] += is_right[i] && score[i] < threshold;
-	}
-}
-
-/* One that has a right candidate. */
-static void simulate_answerable(struct dice *dice, bool has_warmup, struct question *q)
-{
-	do
-		simulate(dice, has_warmup, q);
-	while (q->right == 0);
-}
-
-static void find_true_risks(bool has_warmup, double risk[LEVELS])
-{
-	struct dice dice = {11};
-	struct question q;
-
-	memset(risk, 0, LEVELS * sizeof(*risk));
-	for (uint32_t i = 0; i < questions; i++) {
-		simulate_answerable(&dice, has_warmup, &q);
-		for (int level = 0; level < LEVELS; level++)
-			risk[level] += (double)q.lost[level] / q.right / questions;
-	}
-}
 
 /* What a calibration chooses by, right or wrong ways. */
 enum way { WAY_WSR, WAY_HB, WAY_MEAN, WAY_CANDIDATES, WAYS };
 static const char *const ways[WAYS] = {"wsr", "hb", "mean <= alpha", "binomial over candidates"};
 
-/* As if candidates were independent: the chance of so few lost ones of so many, by the normal distribution. */
-static double p_of_candidates(const struct question *q, int level, double alpha)
+/* As if candidates were independent: the chance of so few lost ones of so many. */
+static double p_of_candidates(const struct units *u, int level, bool has_warmup, double alpha)
 {
-	double right = 0, lost = 0;
+	uint32_t right = 0, lost = 0;
 
 	for (int i = 0; i < UNITS; i++) {
-		right += q[i].right;
-		lost += q[i].lost[level];
+		right += (uint32_t)u->question[i].right;
+		lost += (uint32_t)__builtin_popcount(lost_at(&u->question[i], level, has_warmup, &u->scores[i]));
 	}
-	return 0.5 * erfc(-(lost + 0.5 - alpha * right) / sqrt(2 * alpha * (1 - alpha) * right));
+	return binomial_cdf(lost, right, alpha);
 }
 
-static uint32_t choose(enum way way, const struct question *q, double alpha)
+static double mean_of(const double *loss)
 {
-	static double loss[LEVELS * UNITS];
+	double sum = 0;
+
+	for (int i = 0; i < UNITS; i++)
+		sum += loss[i];
+	return sum / UNITS;
+}
+
+/* loss[level * UNITS + unit] */
+static int choose(enum way way, const struct units *u, bool has_warmup, double alpha, const double *loss)
+{
 	const struct calibration c = {way == WAY_HB ? CALIBRATION_HB : CALIBRATION_WSR, alpha, 0.1};
 	double p[LEVELS];
-	uint32_t tested, level = 1;
+	uint32_t tested;
+	int level = 1;
 
-	for (int unit = 0; unit < UNITS; unit++)
-		for (int i = 0; i < LEVELS; i++)
-			loss[i * UNITS + unit] = (double)q[unit].lost[i] / q[unit].right;
 	if (way == WAY_WSR || way == WAY_HB)
-		return calibration_choose(&c, loss, LEVELS, UNITS, p, &tested) - 1;
-	for (; level < LEVELS; level++) {
-		double mean = 0;
-
-		for (int i = 0; i < UNITS; i++)
-			mean += loss[level * UNITS + i] / UNITS;
-		if (way == WAY_MEAN ? mean > alpha : p_of_candidates(q, (int)level, alpha) > c.delta)
+		return (int)calibration_choose(&c, loss, LEVELS, UNITS, p, &tested) - 1;
+	for (; level < LEVELS; level++)
+		if (way == WAY_MEAN ? mean_of(loss + level * UNITS) > alpha
+				    : p_of_candidates(u, level, has_warmup, alpha) > c.delta)
 			break;
-	}
 	return level - 1;
 }
 
 /* How many calibrations choose a setting whose true risk is above alpha, in each way. */
-static void count_failures(bool has_warmup, double alpha, const double *risk, uint32_t failures[WAYS])
+static void count_failures(bool has_warmup, double alpha, uint32_t failures[WAYS])
 {
-	static struct question q[UNITS];
+	static struct units u;
+	static double loss[LEVELS * UNITS];
 	struct dice dice = {12};
 
 	memset(failures, 0, WAYS * sizeof(*failures));
 	for (uint32_t i = 0; i < calibrations; i++) {
-		for (int unit = 0; unit < UNITS; unit++)
-			simulate_answerable(&dice, has_warmup, &q[unit]);
+		for (int unit = 0; unit < UNITS; unit++) {
+			simulate_question(&dice, &u.question[unit]);
+			simulate_scores(&dice, &u.question[unit], &u.scores[unit]);
+			for (int level = 0; level < LEVELS; level++)
+				loss[level * UNITS + unit] =
+					loss_at(&u.question[unit], level, has_warmup, &u.scores[unit]);
+		}
 		for (int way = 0; way < WAYS; way++)
-			failures[way] += risk[choose((enum way)way, q, alpha)] > alpha;
+			failures[way] +=
+				true_risk[has_warmup][choose((enum way)way, &u, has_warmup, alpha, loss)] > alpha;
 	}
 }
 
-/* Settings that have nothing to do with each other, all of a risk above alpha: in how many calibrations one passes. */
-static uint32_t count_lucky_searches(bool has_warmup, double alpha, const double *risk)
+/* Whether one of the settings passes on these questions: each is another score of the same candidates, which has nothing to do
+ * with the others, at that level. */
+static bool is_search_lucky(struct dice *dice, const struct question question[UNITS], int level, bool has_warmup,
+	const struct calibration *c)
+{
+	bool is_lucky = false;
+
+	for (int setting = 0; setting < SEARCHED && !is_lucky; setting++) {
+		double loss[UNITS];
+
+		for (int unit = 0; unit < UNITS; unit++) {
+			struct scores scores;
+
+			simulate_scores(dice, &question[unit], &scores);
+			loss[unit] = loss_at(&question[unit], level, has_warmup, &scores);
+		}
+		is_lucky = calibration_p(c, loss, UNITS) <= c->delta;
+	}
+	return is_lucky;
+}
+
+/* Settings that all have the first risk above alpha: in how many calibrations one passes. */
+static uint32_t count_lucky_searches(bool has_warmup, double alpha)
 {
 	const struct calibration c = {CALIBRATION_WSR, alpha, 0.1};
+	struct question question[UNITS];
 	struct dice dice = {13};
-	struct question q;
-	double loss[UNITS];
 	uint32_t lucky = 0;
 	int level = 0;
 
-	while (risk[level] <= alpha)
+	while (level < LEVELS - 1 && true_risk[has_warmup][level] <= alpha)
 		level++;
+	assert_true(true_risk[has_warmup][level] > alpha);
 	for (uint32_t i = 0; i < calibrations; i++) {
-		bool is_lucky = false;
-
-		for (int setting = 0; setting < SEARCHED && !is_lucky; setting++) {
-			for (int unit = 0; unit < UNITS; unit++) {
-				simulate_answerable(&dice, has_warmup, &q);
-				loss[unit] = (double)q.lost[level] / q.right;
-			}
-			is_lucky = calibration_p(&c, loss, UNITS) <= c.delta;
-		}
-		lucky += is_lucky;
+		for (int unit = 0; unit < UNITS; unit++)
+			simulate_question(&dice, &question[unit]);
+		lucky += is_search_lucky(&dice, question, level, has_warmup, &c);
 	}
 	return lucky;
 }
 
-/* The lower end of a one-sided 99 % interval of a share (Wilson). */
-static double lower(uint32_t failures, uint32_t of)
-{
-	const double z = 2.3263, n = of, share = failures / n;
-
-	return (share + z * z / (2 * n) - z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n);
-}
-
 static void the_risk_is_kept_and_wrong_ways_are_caught(void **state)
 {
-	double risk[LEVELS];
-
 	(void)state;
-	for (int has_warmup = 0; has_warmup < 2; has_warmup++) {
-		find_true_risks(has_warmup, risk);
+	for (int has_warmup = 0; has_warmup < 2; has_warmup++)
 		for (int step = 1; step <= 2; step++) {
 			const double alpha = 0.05 * step;
 			uint32_t failures[WAYS];
 
-			count_failures(has_warmup, alpha, risk, failures);
+			count_failures(has_warmup, alpha, failures);
 			for (int way = 0; way < WAYS; way++) {
 				const double share = lower(failures[way], calibrations);
 
@@ -256,19 +264,14 @@ static void the_risk_is_kept_and_wrong_ways_are_caught(void **state)
 				assert_true(way <= WAY_HB ? share <= 0.1 : share > 0.1);
 			}
 		}
-	}
 }
 
 static void a_search_among_unrelated_settings_is_caught(void **state)
 {
-	double risk[LEVELS];
-
 	(void)state;
 	for (int has_warmup = 0; has_warmup < 2; has_warmup++) {
-		uint32_t lucky;
+		const uint32_t lucky = count_lucky_searches(has_warmup, 0.1);
 
-		find_true_risks(has_warmup, risk);
-		lucky = count_lucky_searches(has_warmup, 0.1, risk);
 		print_message("%s, %d settings searched: one passes in %u of %u calibrations\n",
 			has_warmup ? "warm-up" : "floor", SEARCHED, lucky, calibrations);
 		assert_true(lower(lucky, calibrations) > 0.1);
@@ -281,6 +284,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_needed_units_are_those_that_are_published),
 		cmocka_unit_test(p_values_are_those_worked_by_hand),
 		cmocka_unit_test(the_walk_ends_at_the_first_setting_that_fails),
+		cmocka_unit_test(the_bound_of_a_share_is_exact),
 		cmocka_unit_test(the_risk_is_kept_and_wrong_ways_are_caught),
 		cmocka_unit_test(a_search_among_unrelated_settings_is_caught),
 	};
@@ -289,5 +293,5 @@ int main(int argc, char **argv)
 		calibrations = (uint32_t)strtoul(argv[1], NULL, 10);
 		questions = (uint32_t)strtoul(argv[2], NULL, 10);
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, find_true_risks, NULL);
 }

@@ -5,7 +5,7 @@ build=$1
 seconds=${FUZZ_SECONDS:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 
-mkdir -p "$build"/corpus/{npy,rule,xclbin,head,backbone,trace,journal}
+mkdir -p "$build"/corpus/{npy,rule,policy,xclbin,head,backbone,trace,journal}
 head -c 1000 /dev/zero >"$build/corpus/xclbin/zeros"
 for file in "$here"/../golden/*.npy; do
 	head -c 400 "$file" >"$build/corpus/npy/$(basename "$file")"
@@ -17,6 +17,10 @@ for rule in gate:keep=0.5,rungs=1+2 floor:threshold=-1.5e-3,window=4 consensus:w
 	i=$((i + 1))
 	printf '%s' "$rule" >"$build/corpus/rule/seed$i"
 done
+"$build/bin/veto" calibrate --policy "floor:score=token_logp,window=4,threshold=?" --policy esc:window=2 --alpha 0.5 --delta 0.5 \
+	-o "$build/corpus/policy/calibrated" "$here/../traces/chain-sums.jsonl" >"$build/calibrate.log"
+sed 's/"calibrated_beside": "[^"]*/& + consensus:warmup=4/; s/"candidate"/"answer"/' "$build/corpus/policy/calibrated" >"$build/corpus/policy/joined"
+printf '{"policy": "floor", "threshold": [1, -2.5], "rungs": [4, 8]}' >"$build/corpus/policy/plain"
 python3 - "$build/corpus" <<'PY'
 import json, struct, sys
 
@@ -69,7 +73,7 @@ cat >"$build/corpus/trace/small" <<'JSON'
 {"prompt": "a", "candidate": 0, "finished": true, "answer": "1", "correct": true, "tokens": [1, 2], "logp": [-0.5, null], "entropy": [[0.1, 0.2], 1], "steps": [[0, true]], "hidden": {"file": "h.npy", "rows": [4, 0], "positions": [0, 1]}}
 {"prompt": "a", "candidate": 1, "finished": false, "answer": null, "correct": false, "tokens": [], "logp": [], "entropy": []}
 JSON
-for target in npy rule xclbin head backbone trace journal; do
+for target in npy rule policy xclbin head backbone trace journal; do
 	echo "fuzz: $target for $seconds s"
 	if ! "$build/bin/fuzz_$target" -max_total_time="$seconds" -timeout=5 -max_len=4096 -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix="$build/crash-$target-" "$build/corpus/$target" >"$build/fuzz-$target.log" 2>&1; then
