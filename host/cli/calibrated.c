@@ -208,7 +208,7 @@ static int check_beside(const char *command, const char *text, const struct chec
 
 struct sum {
 	uint64_t hash;
-	char stated[CHECKSUM_MAX]; /* empty: it states none */
+	char stated[CHECKSUM_MAX + 1]; /* empty: it states none; one more, so that a longer one is another */
 	bool is_calibrated;
 };
 
