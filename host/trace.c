@@ -5,6 +5,7 @@
 #include "param.h"
 #include "policy.h"
 #include "trace_lists.h"
+#include "trace_members.h"
 #include "trace_states.h"
 
 #include <cjson/cJSON.h>
@@ -22,43 +23,6 @@ struct reading {
 	uint32_t last; /* the question of the line before */
 };
 
-static int read_count(const cJSON *line, const char *key, uint32_t low, uint32_t high, uint32_t *out, char *why)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
-
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high) ||
-		item->valuedouble != (uint32_t)item->valuedouble)
-		return param_fail(-EINVAL, why, "\"%s\" is missing, or no whole number from %u to %u", key, low, high);
-	*out = (uint32_t)item->valuedouble;
-	return 0;
-}
-
-static int read_flag(const cJSON *line, const char *key, bool *out, char *why)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
-
-	if (!cJSON_IsBool(item))
-		return param_fail(-EINVAL, why, "\"%s\" is missing, or neither true nor false", key);
-	*out = cJSON_IsTrue(item);
-	return 0;
-}
-
-/* A member's text, or of an object its JSON; NULL: there is none. */
-static int copy_text(const cJSON *line, const char *key, char **out, char *why)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
-	char *printed;
-
-	if (!item || cJSON_IsNull(item))
-		return 0;
-	printed = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
-	*out = cJSON_IsString(item) ? strdup(item->valuestring) : printed ? strdup(printed) : NULL;
-	cJSON_free(printed);
-	if (!cJSON_IsString(item) && !cJSON_IsObject(item))
-		return param_fail(-EINVAL, why, "\"%s\" is neither text nor an object", key);
-	return *out ? 0 : param_fail(-ENOMEM, why, "out of memory");
-}
-
 static int read_header(const cJSON *line, const char *kind, struct trace *t, char *why)
 {
 	const struct {
@@ -68,18 +32,18 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		{"template", &t->template}, {"step", &t->step}, {"answer", &t->answer}, {"source", &t->source},
 		{"head", &t->head}, {"policy", &t->policy}, {"select", &t->select}};
 	uint32_t version;
-	int err = read_count(line, kind, 1, 1, &version, why);
+	int err = trace_read_count(line, kind, 1, 1, &version, why);
 
 	if (!err)
-		err = read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
+		err = trace_read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
 	if (!err)
-		err = read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
+		err = trace_read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
 	if (!err)
-		err = read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
+		err = trace_read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
 	if (!err && cJSON_GetObjectItemCaseSensitive(line, "vocab"))
-		err = read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
+		err = trace_read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
-		err = copy_text(line, texts[i].key, texts[i].text, why);
+		err = trace_copy_text(line, texts[i].key, texts[i].text, why);
 	return err;
 }
 
@@ -108,10 +72,13 @@ int trace_check_whole(const struct trace *t, char *why)
 		is_whole &= policy_is_shadow(&rule[i]);
 	if (is_whole)
 		return 0;
+	if (!t->policy)
+		return param_fail(-EINVAL, why,
+			"\"policy\" is missing from its header: \"none\" stands there if nothing was stopped");
 	return param_fail(-EINVAL, why,
 		"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with 'none', or with "
 		"rules in shadow, can be played",
-		t->policy ? t->policy : "?");
+		t->policy);
 }
 
 /* Where steps end, and whether all are right so far: at the positions that are listed, and at the last token. */
@@ -155,18 +122,18 @@ static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
 	const cJSON *answer = cJSON_GetObjectItemCaseSensitive(line, "answer");
 	const cJSON *right = cJSON_GetObjectItemCaseSensitive(line, "correct");
 	const char *text = cJSON_GetStringValue(answer);
-	int err = read_flag(line, "finished", &c->is_finished, why);
+	int err = trace_read_flag(line, "finished", &c->is_finished, why);
 
 	if (err)
 		return err;
 	if (answer && !cJSON_IsNull(answer) && !text)
-		return param_fail(-EINVAL, why, "\"answer\" is neither text nor null");
+		return trace_fail_member(answer, "answer", "neither text nor null", why);
 	c->answer = c->is_finished && text && *text ? trace_answer(text, strlen(text)) : 0;
 	c->answer_text = text ? strdup(text) : NULL;
 	if (text && !c->answer_text)
 		return param_fail(-ENOMEM, why, "out of memory");
 	c->is_labelled = right && !cJSON_IsNull(right);
-	err = c->is_labelled ? read_flag(line, "correct", &c->is_right, why) : 0;
+	err = c->is_labelled ? trace_read_flag(line, "correct", &c->is_right, why) : 0;
 	c->is_right &= c->is_finished;
 	return err;
 }
@@ -197,7 +164,7 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 	int err = 0;
 
 	if (!cJSON_IsArray(tokens))
-		return param_fail(-EINVAL, why, "\"tokens\" is no list");
+		return trace_fail_member(tokens, "tokens", "no list", why);
 	c->tokens = (uint32_t)cJSON_GetArraySize(tokens);
 	if (c->tokens > t->max_tokens)
 		return param_fail(
@@ -256,8 +223,8 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	int err;
 
 	if (!cJSON_IsString(id))
-		return param_fail(-EINVAL, why, "\"prompt\" is missing, or no text");
-	err = read_count(line, "candidate", 0, r->trace.candidates - 1, &index, why);
+		return trace_fail_member(id, "prompt", "no text", why);
+	err = trace_read_count(line, "candidate", 0, r->trace.candidates - 1, &index, why);
 	if (err)
 		return err;
 	q = find_question(r, id->valuestring);
@@ -269,7 +236,7 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	c->is_there = true;
 	err = read_tokens(line, &r->trace, c, why);
 	if (!err)
-		err = copy_text(line, "text", &c->text, why);
+		err = trace_copy_text(line, "text", &c->text, why);
 	if (!err)
 		err = trace_read_states(cJSON_GetObjectItemCaseSensitive(line, "hidden"), r->name, &r->trace, c, why);
 	if (!err)

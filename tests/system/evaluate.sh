@@ -94,6 +94,11 @@ def spoil(name, **members):
 write("header", first)
 write("policy", head | {"policy": "gate:keep=0.5"}, *lines)
 write("cohort", head | {"cohort": 9}, *lines)
+write("version", head | {"trace": 2}, *lines)
+write("vocab", head | {"vocab": None}, *lines)
+write("model", head | {"model": ["a long name, in a list, whose end is not needed é"]}, *lines)
+write("unruled", {k: v for k, v in head.items() if k != "policy"}, *lines)
+write("nameless", head, {k: v for k, v in first.items() if k != "prompt"}, *lines[1:])
 write("empty", head)
 write("nothing")
 write("torn", head, *lines[:-1], json.dumps(lines[-1])[:1000])
@@ -111,6 +116,11 @@ spoil("object", entropy=[{"low": 0.25, "high": 0.5}, *first["entropy"][1:]])
 spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
 spoil("index", candidate=8)
 spoil("finished", finished="yes")
+spoil("correct", correct="yes")
+spoil("number", answer=182)
+spoil("tokens", tokens={"length": 76})
+spoil("half", candidate=0.5)
+spoil("prompt", prompt=7)
 spoil("steps", steps=[[len(first["tokens"]), True]])
 spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
@@ -121,7 +131,12 @@ for asking in self-evaluate:at=16 detect:words=Step; do
 done
 spoilt header ":1: \"trace\" is missing"
 spoilt policy ": it was recorded with the policy 'gate:keep=0.5'"
-spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"
+spoilt cohort ":1: \"cohort\" is 9, no whole number from 1 to 8"
+spoilt version ":1: \"trace\" is 2, and not 1"
+spoilt vocab ":1: \"vocab\" is null, no whole number from 1 to 262144"
+spoilt model ":1: \"model\" is [\"a long name, in a list, whose end is not n..., neither text nor an object"
+spoilt unruled ": \"policy\" is missing from its header: \"none\" stands there if nothing was stopped"
+spoilt nameless ":2: \"prompt\" is missing"
 spoilt empty ": there is no candidate in it"
 spoilt nothing ": there is no candidate in it"
 spoilt torn ":65: the line is cut off behind '"
@@ -205,8 +220,13 @@ reward|-32768|good
 reward|1e5|100000, above 32768
 RANGES
 spoilt interval ":2: \"entropy\" [0] is no number, null, or pair of numbers that rise"
-spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
-spoilt finished ":2: \"finished\" is missing, or neither true nor false"
+spoilt index ":2: \"candidate\" is 8, no whole number from 0 to 7"
+spoilt finished ":2: \"finished\" is \"yes\", neither true nor false"
+spoilt correct ":2: \"correct\" is \"yes\", neither true nor false"
+spoilt number ":2: \"answer\" is 182, neither text nor null"
+spoilt tokens ":2: \"tokens\" is {\"length\":76}, no list"
+spoilt half ":2: \"candidate\" is 0.5, no whole number from 0 to 7"
+spoilt prompt ":2: \"prompt\" is 7, no text"
 spoilt steps ":2: \"steps\" is no list of [position below 76, true, false or null]"
 expect '"right":43,' "$VETO" evaluate --json "$work/cut.jsonl" # only what has finished is right
 expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
