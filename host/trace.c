@@ -327,13 +327,37 @@ static int read_line(char *text, size_t bytes, bool is_first, struct reading *r,
 	return err;
 }
 
-/* That nobody is missing, and which scores everybody has. */
+/* Whether one of two with the same answer is right.  Who has not finished has no answer here, and is not right. */
+static bool differ(const struct trace_candidate *a, const struct trace_candidate *b)
+{
+	return a->answer && a->answer == b->answer && a->is_labelled && b->is_labelled && a->is_right != b->is_right;
+}
+
+static int check_labels(const struct trace *t, const struct trace_question *q, const char *path, char *why)
+{
+	const struct trace_candidate *c = q->candidate;
+
+	for (uint32_t i = 0; i < t->candidates; i++) {
+		if (c[i].is_right && !c[i].answer)
+			return param_fail(-EINVAL, why,
+				"%s: candidate %u of '%.80s': \"correct\" is true, and there is no \"answer\"", path, i,
+				q->id);
+		for (uint32_t j = 0; j < i; j++)
+			if (differ(&c[j], &c[i]))
+				return param_fail(-EINVAL, why,
+					"%s: candidates %u and %u of '%.80s' have the same answer, '%.80s', and \"correct\" is true of %u alone",
+					path, j, i, q->id, c[i].answer_text, c[j].is_right ? j : i);
+	}
+	return 0;
+}
+
+/* That nobody is missing, which scores everybody has, and that labels agree. */
 int trace_complete(struct trace *t, const char *path, char *why)
 {
 	t->fields = (1u << VETO_FIELDS) - 1;
 	if (t->questions == 0)
 		return param_fail(-EINVAL, why, "%s: there is no candidate in it", path);
-	for (uint32_t i = 0; i < t->questions; i++)
+	for (uint32_t i = 0; i < t->questions; i++) {
 		for (uint32_t j = 0; j < t->candidates; j++) {
 			const struct trace_candidate *c = &t->question[i].candidate[j];
 
@@ -344,6 +368,9 @@ int trace_complete(struct trace *t, const char *path, char *why)
 				if (!c->field[f] && c->tokens > 0)
 					t->fields &= ~(1u << f);
 		}
+		if (check_labels(t, &t->question[i], path, why))
+			return -EINVAL;
+	}
 	return 0;
 }
 

@@ -121,6 +121,18 @@ spoil("number", answer=182)
 spoil("tokens", tokens={"length": 76})
 spoil("half", candidate=0.5)
 spoil("prompt", prompt=7)
+# The candidates 4, 5 and 7 of the first question have the same wrong answer.
+def relabel(name, **members):
+    write(name, head, *[line | members if i == 5 else line for i, line in enumerate(lines)])
+relabel("contradiction", correct=True)
+relabel("contradiction-cut", correct=True, finished=False)
+relabel("contradiction-unlabelled", correct=None)
+relabel("contradiction-elsewhere", correct=True, answer="55")
+for name, answer in ("null", None), ("empty", ""):
+    spoil(f"answer-{name}", answer=answer)
+    spoil(f"answer-{name}-wrong", answer=answer, correct=False)
+    spoil(f"answer-{name}-cut", answer=answer, finished=False)
+write("answer-missing", head, {k: v for k, v in first.items() if k != "answer"}, *lines[1:])
 spoil("steps", steps=[[len(first["tokens"]), True]])
 spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
@@ -228,6 +240,13 @@ spoilt tokens ":2: \"tokens\" is {\"length\":76}, no list"
 spoilt half ":2: \"candidate\" is 0.5, no whole number from 0 to 7"
 spoilt prompt ":2: \"prompt\" is 7, no text"
 spoilt steps ":2: \"steps\" is no list of [position below 76, true, false or null]"
+for answer in null empty missing; do
+	spoilt answer-$answer ": candidate 0 of 'chain-0-4': \"correct\" is true, and there is no \"answer\""
+done
+for file in answer-null-wrong answer-empty-wrong answer-null-cut answer-empty-cut contradiction-cut contradiction-unlabelled contradiction-elsewhere; do
+	expect "none, majority" "$VETO" evaluate "$work/$file.jsonl"
+done
+spoilt contradiction ": candidates 4 and 5 of 'chain-0-4' have the same answer, '54', and \"correct\" is true of 5 alone"
 expect '"right":43,' "$VETO" evaluate --json "$work/cut.jsonl" # only what has finished is right
 expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
 expect '"questions":8,"unlabelled":0,' "$VETO" evaluate --json --policy floor:score=entropy,threshold=-1 "$work/unknown.jsonl"
