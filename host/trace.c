@@ -23,6 +23,16 @@ struct reading {
 	uint32_t last; /* the question of the line before */
 };
 
+/* "exact", or "top-k:K". */
+static bool is_source(const char *text)
+{
+	const size_t prefix = strlen("top-k:");
+	int64_t k;
+
+	return strcmp(text, "exact") == 0 ||
+	       (strncmp(text, "top-k:", prefix) == 0 && param_count(text + prefix, &k) == 0 && k > 0);
+}
+
 static int read_header(const cJSON *line, const char *kind, struct trace *t, char *why)
 {
 	const struct {
@@ -44,6 +54,9 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		err = trace_read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
 		err = trace_copy_text(line, texts[i].key, texts[i].text, why);
+	if (!err && t->source && !is_source(t->source))
+		err = trace_fail_member(cJSON_GetObjectItemCaseSensitive(line, "source"), "source",
+			"neither \"exact\" nor \"top-k:K\"", why);
 	return err;
 }
 
@@ -79,35 +92,6 @@ int trace_check_whole(const struct trace *t, char *why)
 		"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with 'none', or with "
 		"rules in shadow, can be played",
 		t->policy);
-}
-
-/* Where steps end, and whether all are right so far: at the positions that are listed, and at the last token. */
-static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
-{
-	const cJSON *step;
-
-	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
-	c->so_far = malloc(c->tokens + 1);
-	if (!c->ends_step || !c->so_far)
-		return param_fail(-ENOMEM, why, "out of memory");
-	memset(c->so_far, -1, c->tokens + 1);
-	c->has_steps = cJSON_IsArray(steps);
-	cJSON_ArrayForEach(step, steps)
-	{
-		const cJSON *position = cJSON_GetArrayItem(step, 0), *is_right = cJSON_GetArrayItem(step, 1);
-
-		if (!cJSON_IsNumber(position) || !(position->valuedouble >= 0 && position->valuedouble < c->tokens) ||
-			!(cJSON_IsBool(is_right) || cJSON_IsNull(is_right)))
-			return param_fail(-EINVAL, why,
-				"\"steps\" is no list of [position below %u, true, false or null]", c->tokens);
-		c->ends_step[(uint32_t)position->valuedouble] = true;
-		c->has_steps &= cJSON_IsBool(is_right);
-		if (cJSON_IsBool(is_right))
-			c->so_far[(uint32_t)position->valuedouble] = (int8_t)cJSON_IsTrue(is_right);
-	}
-	if (c->tokens > 0)
-		c->ends_step[c->tokens - 1] = true;
-	return 0;
 }
 
 uint64_t trace_answer(const char *text, size_t bytes)
@@ -180,7 +164,7 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 		else if (cJSON_GetObjectItemCaseSensitive(line, name))
 			err = param_fail(-EINVAL, why, "\"%s\": the key is \"%s\"", name, kind->key);
 	}
-	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
+	return err ? err : trace_read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
 }
 
 uint64_t trace_question_hash(const char *text, size_t bytes) { return hash_bytes(HASH_START, text, bytes); }
@@ -244,12 +228,28 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	return err ? err : read_end(line, c, why);
 }
 
+static int check_texts(const cJSON *texts, char *why)
+{
+	const cJSON *text;
+	char value[TRACE_QUOTED_MAX];
+
+	if (texts && !cJSON_IsObject(texts) && !cJSON_IsNull(texts))
+		return trace_fail_member(texts, "questions", "no object", why);
+	cJSON_ArrayForEach(text, texts)
+	{
+		if (!cJSON_IsString(text))
+			return param_fail(-EINVAL, why, "\"questions\": '%.80s' is %s, no text", text->string,
+				trace_quote(text, value));
+	}
+	return 0;
+}
+
 static int read_first(cJSON *line, struct reading *r, char *why)
 {
 	const int err = read_header(line, "trace", &r->trace, why);
 
 	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
-	return err;
+	return err ? err : check_texts(r->texts, why);
 }
 
 /* Whether a line that is JSON up to `at` just ends there, in the middle. */

@@ -134,6 +134,18 @@ for name, answer in ("null", None), ("empty", ""):
     spoil(f"answer-{name}-cut", answer=answer, finished=False)
 write("answer-missing", head, {k: v for k, v in first.items() if k != "answer"}, *lines[1:])
 spoil("steps", steps=[[len(first["tokens"]), True]])
+spoil("steps-half", steps=[[3.5, True]])
+spoil("steps-object", steps={"3": True})
+spoil("steps-text", steps="3")
+spoil("steps-twice", steps=[[3, True], [3, None]])
+spoil("steps-falling", steps=[[5, True], [9, True], [7, False]])
+spoil("steps-null", steps=None)
+for name, source in ("other", "approximate"), ("object", {"exact": 1}), ("zero", "top-k:0"), ("none", "top-k:"), ("more", "top-k:5x"):
+    write(f"source-{name}", head | {"source": source}, *lines)
+write("source-list", head | {"source": "top-k:5"}, *lines)
+write("source-missing", {k: v for k, v in head.items() if k != "source"}, *lines)
+for name, questions in ("list", ["What?"]), ("member", head["questions"] | {"chain-3-4": 7}), ("null", None):
+    write(f"questions-{name}", head | {"questions": questions}, *lines)
 spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
 PY
@@ -239,7 +251,22 @@ spoilt number ":2: \"answer\" is 182, neither text nor null"
 spoilt tokens ":2: \"tokens\" is {\"length\":76}, no list"
 spoilt half ":2: \"candidate\" is 0.5, no whole number from 0 to 7"
 spoilt prompt ":2: \"prompt\" is 7, no text"
-spoilt steps ":2: \"steps\" is no list of [position below 76, true, false or null]"
+spoilt steps ":2: \"steps\": [76,true] is no [position below 76, true, false or null]"
+spoilt steps-half ":2: \"steps\": [3.5,true] is no [position below 76, true, false or null]"
+spoilt steps-object ":2: \"steps\" is {\"3\":true}, no list"
+spoilt steps-text ":2: \"steps\" is \"3\", no list"
+spoilt steps-twice ":2: \"steps\": position 3 does not lie above 3"
+spoilt steps-falling ":2: \"steps\": position 7 does not lie above 9"
+spoilt source-other ":1: \"source\" is \"approximate\", neither \"exact\" nor \"top-k:K\""
+spoilt source-object ":1: \"source\" is {\"exact\":1}, neither"
+spoilt source-zero ":1: \"source\" is \"top-k:0\", neither"
+spoilt source-none ":1: \"source\" is \"top-k:\", neither"
+spoilt source-more ":1: \"source\" is \"top-k:5x\", neither"
+spoilt questions-list ":1: \"questions\" is [\"What?\"], no object"
+spoilt questions-member ":1: \"questions\": 'chain-3-4' is 7, no text"
+for file in steps-null source-list source-missing questions-null; do
+	expect "none, majority" "$VETO" evaluate "$work/$file.jsonl"
+done
 for answer in null empty missing; do
 	spoilt answer-$answer ": candidate 0 of 'chain-0-4': \"correct\" is true, and there is no \"answer\""
 done
