@@ -414,6 +414,22 @@ int trace_read(const char *path, struct trace *out, char *why)
 	return err;
 }
 
+bool trace_is(const char *path)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0;
+	const ssize_t bytes = in ? getline(&text, &size, in) : -1;
+	cJSON *line = bytes > 0 ? cJSON_ParseWithLength(text, (size_t)bytes) : NULL;
+	const bool is = cJSON_GetObjectItemCaseSensitive(line, "trace") != NULL;
+
+	cJSON_Delete(line);
+	free(text);
+	if (in)
+		fclose(in);
+	return is;
+}
+
 void trace_free_candidate(struct trace_candidate *c)
 {
 	for (int f = 0; f < VETO_FIELDS; f++)

@@ -75,6 +75,8 @@ int trace_check_whole(const struct trace *t, char *why);
 int trace_read(const char *path, struct trace *out, char *why);
 /* The same of an open file; name is for messages. */
 int trace_parse(FILE *in, const char *name, struct trace *out, char *why);
+/* Whether the first line of a file is that of a trace, good or bad. */
+bool trace_is(const char *path);
 void trace_free(struct trace *trace);
 void trace_free_candidate(struct trace_candidate *c);
 
