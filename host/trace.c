@@ -327,10 +327,10 @@ static int read_line(char *text, size_t bytes, bool is_first, struct reading *r,
 	return err;
 }
 
-/* Whether one of two with the same answer is right.  Who has not finished has no answer here, and is not right. */
+/* Whether one of two with the same answer is right.  Who has not finished has no answer here, and nobody is right without. */
 static bool differ(const struct trace_candidate *a, const struct trace_candidate *b)
 {
-	return a->answer && a->answer == b->answer && a->is_labelled && b->is_labelled && a->is_right != b->is_right;
+	return a->answer == b->answer && a->is_labelled && b->is_labelled && a->is_right != b->is_right;
 }
 
 static int check_labels(const struct trace *t, const struct trace_question *q, const char *path, char *why)

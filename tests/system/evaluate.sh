@@ -122,11 +122,11 @@ spoil("tokens", tokens={"length": 76})
 spoil("half", candidate=0.5)
 spoil("prompt", prompt=7)
 # The candidates 4, 5 and 7 of the first question have the same wrong answer.
-def relabel(name, **members):
-    write(name, head, *[line | members if i == 5 else line for i, line in enumerate(lines)])
+def relabel(name, index=5, **members):
+    write(name, head, *[line | members if i == index else line for i, line in enumerate(lines)])
 relabel("contradiction", correct=True)
 relabel("contradiction-cut", correct=True, finished=False)
-relabel("contradiction-unlabelled", correct=None)
+relabel("contradiction-unlabelled", 9, correct=None) # as right as the others, which are
 relabel("contradiction-elsewhere", correct=True, answer="55")
 for name, answer in ("null", None), ("empty", ""):
     spoil(f"answer-{name}", answer=answer)
