@@ -5,6 +5,7 @@
 #include "param.h"
 #include "policy.h"
 #include "trace_lists.h"
+#include "trace_members.h"
 #include "trace_states.h"
 
 #include <cjson/cJSON.h>
@@ -22,41 +23,14 @@ struct reading {
 	uint32_t last; /* the question of the line before */
 };
 
-static int read_count(const cJSON *line, const char *key, uint32_t low, uint32_t high, uint32_t *out, char *why)
+/* "exact", or "top-k:K". */
+static bool is_source(const char *text)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
+	const size_t prefix = strlen("top-k:");
+	int64_t k;
 
-	if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high) ||
-		item->valuedouble != (uint32_t)item->valuedouble)
-		return param_fail(-EINVAL, why, "\"%s\" is missing, or no whole number from %u to %u", key, low, high);
-	*out = (uint32_t)item->valuedouble;
-	return 0;
-}
-
-static int read_flag(const cJSON *line, const char *key, bool *out, char *why)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
-
-	if (!cJSON_IsBool(item))
-		return param_fail(-EINVAL, why, "\"%s\" is missing, or neither true nor false", key);
-	*out = cJSON_IsTrue(item);
-	return 0;
-}
-
-/* A member's text, or of an object its JSON; NULL: there is none. */
-static int copy_text(const cJSON *line, const char *key, char **out, char *why)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, key);
-	char *printed;
-
-	if (!item || cJSON_IsNull(item))
-		return 0;
-	printed = cJSON_IsObject(item) ? cJSON_PrintUnformatted(item) : NULL;
-	*out = cJSON_IsString(item) ? strdup(item->valuestring) : printed ? strdup(printed) : NULL;
-	cJSON_free(printed);
-	if (!cJSON_IsString(item) && !cJSON_IsObject(item))
-		return param_fail(-EINVAL, why, "\"%s\" is neither text nor an object", key);
-	return *out ? 0 : param_fail(-ENOMEM, why, "out of memory");
+	return strcmp(text, "exact") == 0 ||
+	       (strncmp(text, "top-k:", prefix) == 0 && param_count(text + prefix, &k) == 0 && k > 0);
 }
 
 static int read_header(const cJSON *line, const char *kind, struct trace *t, char *why)
@@ -68,18 +42,21 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		{"template", &t->template}, {"step", &t->step}, {"answer", &t->answer}, {"source", &t->source},
 		{"head", &t->head}, {"policy", &t->policy}, {"select", &t->select}};
 	uint32_t version;
-	int err = read_count(line, kind, 1, 1, &version, why);
+	int err = trace_read_count(line, kind, 1, 1, &version, why);
 
 	if (!err)
-		err = read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
+		err = trace_read_count(line, "candidates", 1, VETO_CANDIDATES_MAX, &t->candidates, why);
 	if (!err)
-		err = read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
+		err = trace_read_count(line, "cohort", 1, t->candidates, &t->cohort, why);
 	if (!err)
-		err = read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
+		err = trace_read_count(line, "max_tokens", 1, VETO_TOKENS_MAX, &t->max_tokens, why);
 	if (!err && cJSON_GetObjectItemCaseSensitive(line, "vocab"))
-		err = read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
+		err = trace_read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
-		err = copy_text(line, texts[i].key, texts[i].text, why);
+		err = trace_copy_text(line, texts[i].key, texts[i].text, why);
+	if (!err && t->source && !is_source(t->source))
+		err = trace_fail_member(cJSON_GetObjectItemCaseSensitive(line, "source"), "source",
+			"neither \"exact\" nor \"top-k:K\"", why);
 	return err;
 }
 
@@ -108,39 +85,13 @@ int trace_check_whole(const struct trace *t, char *why)
 		is_whole &= policy_is_shadow(&rule[i]);
 	if (is_whole)
 		return 0;
+	if (!t->policy)
+		return param_fail(-EINVAL, why,
+			"\"policy\" is missing from its header: \"none\" stands there if nothing was stopped");
 	return param_fail(-EINVAL, why,
 		"it was recorded with the policy '%.80s', and what that stopped has no end: only a recording with 'none', or with "
 		"rules in shadow, can be played",
-		t->policy ? t->policy : "?");
-}
-
-/* Where steps end, and whether all are right so far: at the positions that are listed, and at the last token. */
-static int read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
-{
-	const cJSON *step;
-
-	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
-	c->so_far = malloc(c->tokens + 1);
-	if (!c->ends_step || !c->so_far)
-		return param_fail(-ENOMEM, why, "out of memory");
-	memset(c->so_far, -1, c->tokens + 1);
-	c->has_steps = cJSON_IsArray(steps);
-	cJSON_ArrayForEach(step, steps)
-	{
-		const cJSON *position = cJSON_GetArrayItem(step, 0), *is_right = cJSON_GetArrayItem(step, 1);
-
-		if (!cJSON_IsNumber(position) || !(position->valuedouble >= 0 && position->valuedouble < c->tokens) ||
-			!(cJSON_IsBool(is_right) || cJSON_IsNull(is_right)))
-			return param_fail(-EINVAL, why,
-				"\"steps\" is no list of [position below %u, true, false or null]", c->tokens);
-		c->ends_step[(uint32_t)position->valuedouble] = true;
-		c->has_steps &= cJSON_IsBool(is_right);
-		if (cJSON_IsBool(is_right))
-			c->so_far[(uint32_t)position->valuedouble] = (int8_t)cJSON_IsTrue(is_right);
-	}
-	if (c->tokens > 0)
-		c->ends_step[c->tokens - 1] = true;
-	return 0;
+		t->policy);
 }
 
 uint64_t trace_answer(const char *text, size_t bytes)
@@ -155,18 +106,18 @@ static int read_end(const cJSON *line, struct trace_candidate *c, char *why)
 	const cJSON *answer = cJSON_GetObjectItemCaseSensitive(line, "answer");
 	const cJSON *right = cJSON_GetObjectItemCaseSensitive(line, "correct");
 	const char *text = cJSON_GetStringValue(answer);
-	int err = read_flag(line, "finished", &c->is_finished, why);
+	int err = trace_read_flag(line, "finished", &c->is_finished, why);
 
 	if (err)
 		return err;
 	if (answer && !cJSON_IsNull(answer) && !text)
-		return param_fail(-EINVAL, why, "\"answer\" is neither text nor null");
+		return trace_fail_member(answer, "answer", "neither text nor null", why);
 	c->answer = c->is_finished && text && *text ? trace_answer(text, strlen(text)) : 0;
 	c->answer_text = text ? strdup(text) : NULL;
 	if (text && !c->answer_text)
 		return param_fail(-ENOMEM, why, "out of memory");
 	c->is_labelled = right && !cJSON_IsNull(right);
-	err = c->is_labelled ? read_flag(line, "correct", &c->is_right, why) : 0;
+	err = c->is_labelled ? trace_read_flag(line, "correct", &c->is_right, why) : 0;
 	c->is_right &= c->is_finished;
 	return err;
 }
@@ -197,7 +148,7 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 	int err = 0;
 
 	if (!cJSON_IsArray(tokens))
-		return param_fail(-EINVAL, why, "\"tokens\" is no list");
+		return trace_fail_member(tokens, "tokens", "no list", why);
 	c->tokens = (uint32_t)cJSON_GetArraySize(tokens);
 	if (c->tokens > t->max_tokens)
 		return param_fail(
@@ -213,7 +164,7 @@ static int read_tokens(const cJSON *line, const struct trace *t, struct trace_ca
 		else if (cJSON_GetObjectItemCaseSensitive(line, name))
 			err = param_fail(-EINVAL, why, "\"%s\": the key is \"%s\"", name, kind->key);
 	}
-	return err ? err : read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
+	return err ? err : trace_read_steps(cJSON_GetObjectItemCaseSensitive(line, "steps"), c, why);
 }
 
 uint64_t trace_question_hash(const char *text, size_t bytes) { return hash_bytes(HASH_START, text, bytes); }
@@ -256,8 +207,8 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	int err;
 
 	if (!cJSON_IsString(id))
-		return param_fail(-EINVAL, why, "\"prompt\" is missing, or no text");
-	err = read_count(line, "candidate", 0, r->trace.candidates - 1, &index, why);
+		return trace_fail_member(id, "prompt", "no text", why);
+	err = trace_read_count(line, "candidate", 0, r->trace.candidates - 1, &index, why);
 	if (err)
 		return err;
 	q = find_question(r, id->valuestring);
@@ -269,7 +220,7 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	c->is_there = true;
 	err = read_tokens(line, &r->trace, c, why);
 	if (!err)
-		err = copy_text(line, "text", &c->text, why);
+		err = trace_copy_text(line, "text", &c->text, why);
 	if (!err)
 		err = trace_read_states(cJSON_GetObjectItemCaseSensitive(line, "hidden"), r->name, &r->trace, c, why);
 	if (!err)
@@ -277,12 +228,28 @@ static int read_candidate(const cJSON *line, struct reading *r, char *why)
 	return err ? err : read_end(line, c, why);
 }
 
+static int check_texts(const cJSON *texts, char *why)
+{
+	const cJSON *text;
+	char value[TRACE_QUOTED_MAX];
+
+	if (texts && !cJSON_IsObject(texts) && !cJSON_IsNull(texts))
+		return trace_fail_member(texts, "questions", "no object", why);
+	cJSON_ArrayForEach(text, texts)
+	{
+		if (!cJSON_IsString(text))
+			return param_fail(-EINVAL, why, "\"questions\": '%.80s' is %s, no text", text->string,
+				trace_quote(text, value));
+	}
+	return 0;
+}
+
 static int read_first(cJSON *line, struct reading *r, char *why)
 {
 	const int err = read_header(line, "trace", &r->trace, why);
 
 	r->texts = cJSON_DetachItemFromObjectCaseSensitive(line, "questions");
-	return err;
+	return err ? err : check_texts(r->texts, why);
 }
 
 /* Whether a line that is JSON up to `at` just ends there, in the middle. */
@@ -360,13 +327,37 @@ static int read_line(char *text, size_t bytes, bool is_first, struct reading *r,
 	return err;
 }
 
-/* That nobody is missing, and which scores everybody has. */
+/* Whether one of two with the same answer is right.  Who has not finished has no answer here, and nobody is right without. */
+static bool differ(const struct trace_candidate *a, const struct trace_candidate *b)
+{
+	return a->answer == b->answer && a->is_labelled && b->is_labelled && a->is_right != b->is_right;
+}
+
+static int check_labels(const struct trace *t, const struct trace_question *q, const char *path, char *why)
+{
+	const struct trace_candidate *c = q->candidate;
+
+	for (uint32_t i = 0; i < t->candidates; i++) {
+		if (c[i].is_right && !c[i].answer)
+			return param_fail(-EINVAL, why,
+				"%s: candidate %u of '%.80s': \"correct\" is true, and there is no \"answer\"", path, i,
+				q->id);
+		for (uint32_t j = 0; j < i; j++)
+			if (differ(&c[j], &c[i]))
+				return param_fail(-EINVAL, why,
+					"%s: candidates %u and %u of '%.80s' have the same answer, '%.80s', and \"correct\" is true of %u alone",
+					path, j, i, q->id, c[i].answer_text, c[j].is_right ? j : i);
+	}
+	return 0;
+}
+
+/* That nobody is missing, which scores everybody has, and that labels agree. */
 int trace_complete(struct trace *t, const char *path, char *why)
 {
 	t->fields = (1u << VETO_FIELDS) - 1;
 	if (t->questions == 0)
 		return param_fail(-EINVAL, why, "%s: there is no candidate in it", path);
-	for (uint32_t i = 0; i < t->questions; i++)
+	for (uint32_t i = 0; i < t->questions; i++) {
 		for (uint32_t j = 0; j < t->candidates; j++) {
 			const struct trace_candidate *c = &t->question[i].candidate[j];
 
@@ -377,6 +368,9 @@ int trace_complete(struct trace *t, const char *path, char *why)
 				if (!c->field[f] && c->tokens > 0)
 					t->fields &= ~(1u << f);
 		}
+		if (check_labels(t, &t->question[i], path, why))
+			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -418,6 +412,22 @@ int trace_read(const char *path, struct trace *out, char *why)
 	err = trace_parse(in, path, out, why);
 	fclose(in);
 	return err;
+}
+
+bool trace_is(const char *path)
+{
+	FILE *in = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0;
+	const ssize_t bytes = in ? getline(&text, &size, in) : -1;
+	cJSON *line = bytes > 0 ? cJSON_ParseWithLength(text, (size_t)bytes) : NULL;
+	const bool is = cJSON_GetObjectItemCaseSensitive(line, "trace") != NULL;
+
+	cJSON_Delete(line);
+	free(text);
+	if (in)
+		fclose(in);
+	return is;
 }
 
 void trace_free_candidate(struct trace_candidate *c)

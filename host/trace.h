@@ -70,12 +70,14 @@ int trace_check_whole(const struct trace *t, char *why);
 /* Read a trace, and the files that it names.
  *   -ENOENT..  -errno of opening it
  *   -EINVAL    no JSON, a member that is missing or of the wrong kind, lists of different lengths, a candidate twice or
- *              missing, more tokens than max_tokens, or arrays that are not there or don't fit; `why` gives the line and
+ *              missing, labels that contradict answers, more tokens than max_tokens, or arrays that are not there or don't fit; `why` gives the line and
  *              quotes it
  *   -ENOMEM */
 int trace_read(const char *path, struct trace *out, char *why);
 /* The same of an open file; name is for messages. */
 int trace_parse(FILE *in, const char *name, struct trace *out, char *why);
+/* Whether the first line of a file is that of a trace, good or bad. */
+bool trace_is(const char *path);
 void trace_free(struct trace *trace);
 void trace_free_candidate(struct trace_candidate *c);
 
@@ -83,7 +85,8 @@ void trace_free_candidate(struct trace_candidate *c);
 uint64_t trace_question_hash(const char *text, size_t bytes);
 /* The key of an answer. */
 uint64_t trace_answer(const char *text, size_t bytes);
-/* Find which scores everybody has.  -EINVAL: somebody is missing, or nobody is there; `why` starts with the path. */
+/* Find which scores everybody has.  -EINVAL: somebody is missing, nobody is there, one is right without an answer, or one of
+ * two that have the same; `why` starts with the path. */
 int trace_complete(struct trace *t, const char *path, char *why);
 
 /* The score of a token. */

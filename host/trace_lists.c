@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the lists of scores of a trace's candidates. */
+/* Reads the lists of a trace's candidates: their scores, and where their steps end. */
 #include "trace_lists.h"
 #include "param.h"
+#include "trace_members.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define Q20 0x1p20
 #define Q31 0x1p31
@@ -116,5 +118,51 @@ int trace_read_list(const cJSON *list, const struct trace_list *kind, struct tra
 			return err;
 		i++;
 	}
+	return 0;
+}
+
+/* [position, whether all is right up to there]; *above: the last position is below it. */
+static int read_step(const cJSON *step, struct trace_candidate *c, uint32_t *above, char *why)
+{
+	const cJSON *position = cJSON_GetArrayItem(step, 0), *is_right = cJSON_GetArrayItem(step, 1);
+	const double at = cJSON_IsNumber(position) ? position->valuedouble : -1;
+	char value[TRACE_QUOTED_MAX];
+
+	if (!(at >= 0 && at < c->tokens) || at != (uint32_t)at || !(cJSON_IsBool(is_right) || cJSON_IsNull(is_right)))
+		return param_fail(-EINVAL, why, "\"steps\": %s is no [position below %u, true, false or null]",
+			trace_quote(step, value), c->tokens);
+	if (at < *above)
+		return param_fail(
+			-EINVAL, why, "\"steps\": position %u does not lie above %u", (uint32_t)at, *above - 1);
+	*above = (uint32_t)at + 1;
+	c->ends_step[(uint32_t)at] = true;
+	c->has_steps &= cJSON_IsBool(is_right);
+	if (cJSON_IsBool(is_right))
+		c->so_far[(uint32_t)at] = (int8_t)cJSON_IsTrue(is_right);
+	return 0;
+}
+
+int trace_read_steps(const cJSON *steps, struct trace_candidate *c, char *why)
+{
+	const cJSON *step;
+	uint32_t above = 0;
+
+	if (steps && !cJSON_IsArray(steps) && !cJSON_IsNull(steps))
+		return trace_fail_member(steps, "steps", "no list", why);
+	c->ends_step = calloc(c->tokens + 1, sizeof(*c->ends_step));
+	c->so_far = malloc(c->tokens + 1);
+	if (!c->ends_step || !c->so_far)
+		return param_fail(-ENOMEM, why, "out of memory");
+	memset(c->so_far, -1, c->tokens + 1);
+	c->has_steps = cJSON_IsArray(steps);
+	cJSON_ArrayForEach(step, steps)
+	{
+		const int err = read_step(step, c, &above, why);
+
+		if (err)
+			return err;
+	}
+	if (c->tokens > 0)
+		c->ends_step[c->tokens - 1] = true;
 	return 0;
 }

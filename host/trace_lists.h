@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lists of scores of a trace's candidates. */
+/* The lists of a trace's candidates: their scores, and where their steps end. */
 #ifndef VETO_TRACE_LISTS_H
 #define VETO_TRACE_LISTS_H
 
@@ -24,5 +24,10 @@ const char *trace_key(enum veto_field field);
  *            index
  *   -ENOMEM */
 int trace_read_list(const struct cJSON *list, const struct trace_list *kind, struct trace_candidate *c, char *why);
+
+/* Read where steps end, and whether all is right up to there: at the positions that are listed, and at the last token.
+ *   -EINVAL  steps is no list, NULL or null, a step is none, or positions don't rise; `why` quotes it
+ *   -ENOMEM */
+int trace_read_steps(const struct cJSON *steps, struct trace_candidate *c, char *why);
 
 #endif

@@ -279,6 +279,10 @@ int cmd_inspect(int argc, char **argv)
 		return misused("inspect", "one FILE is needed; see veto inspect --help");
 	if (read_start(argv[optind], start, why))
 		return misused("inspect", "%s", why);
+	if (*start == '{' && trace_is(argv[optind]))
+		return misused("inspect",
+			"'%s' is a trace, as its first line has \"trace\": veto evaluate and veto import read it",
+			argv[optind]);
 	if (*start == '{')
 		return inspect_policy(argv[optind], is_json);
 	if (journal_is(argv[optind]))

@@ -172,6 +172,23 @@ done <<'POLICIES'
 {"policy": "floor", "threshold": 1}\n{}
 {"policy": "floor", "threshold": 1, "calibrated_alpha": {}}
 POLICIES
+# What is printed, and --policy refuses: a selector, and a rule that was changed after its calibration.
+evaluate=("$VETO" evaluate --policy "$work/policy.json" "$SOURCE/tests/traces/chain-sums.jsonl")
+echo '{"policy": "best", "score": "token_logp"}' >"$work/policy.json"
+expect "policy        best" "$VETO" inspect "$work/policy.json"
+refuse 2 "this policy selects; use --select" "${evaluate[@]}"
+echo '{"policy": "floor", "threshold": -1, "calibrated_risk": "pooled", "calibrated_checksum": "0123456789abcdef"}' >"$work/policy.json"
+expect "changed       since it was calibrated" "$VETO" inspect "$work/policy.json"
+refuse 2 "it is not as calibrate wrote it" "${evaluate[@]}"
+# Traces have commands of their own; a bad one is none the less one, and a policy file that speaks of one is none.
+says_trace() {
+	refuse 2 "veto inspect: '$1' is a trace, as its first line has \"trace\": veto evaluate and veto import read it" "$VETO" inspect "$1"
+}
+says_trace "$SOURCE/tests/traces/chain-sums.jsonl"
+echo '{"trace": 2}' >"$work/bad.jsonl"
+says_trace "$work/bad.jsonl"
+printf '{"policy": "detect", "words": "trace",\n"trace": 1}' >"$work/policy.json"
+refuse 2 "policy.json:2:1: " "$VETO" inspect "$work/policy.json"
 for command in score devices inspect policies; do
 	expect "Usage: veto $command" "$VETO" "$command" --help
 done

@@ -94,6 +94,11 @@ def spoil(name, **members):
 write("header", first)
 write("policy", head | {"policy": "gate:keep=0.5"}, *lines)
 write("cohort", head | {"cohort": 9}, *lines)
+write("version", head | {"trace": 2}, *lines)
+write("vocab", head | {"vocab": None}, *lines)
+write("model", head | {"model": ["a long name, in a list, whose end is not needed é"]}, *lines)
+write("unruled", {k: v for k, v in head.items() if k != "policy"}, *lines)
+write("nameless", head, {k: v for k, v in first.items() if k != "prompt"}, *lines[1:])
 write("empty", head)
 write("nothing")
 write("torn", head, *lines[:-1], json.dumps(lines[-1])[:1000])
@@ -111,7 +116,36 @@ spoil("object", entropy=[{"low": 0.25, "high": 0.5}, *first["entropy"][1:]])
 spoil("interval", entropy=[[0.5, 0.25], *first["entropy"][1:]])
 spoil("index", candidate=8)
 spoil("finished", finished="yes")
+spoil("correct", correct="yes")
+spoil("number", answer=182)
+spoil("tokens", tokens={"length": 76})
+spoil("half", candidate=0.5)
+spoil("prompt", prompt=7)
+# The candidates 4, 5 and 7 of the first question have the same wrong answer.
+def relabel(name, index=5, **members):
+    write(name, head, *[line | members if i == index else line for i, line in enumerate(lines)])
+relabel("contradiction", correct=True)
+relabel("contradiction-cut", correct=True, finished=False)
+relabel("contradiction-unlabelled", 9, correct=None) # as right as the others, which are
+relabel("contradiction-elsewhere", correct=True, answer="55")
+for name, answer in ("null", None), ("empty", ""):
+    spoil(f"answer-{name}", answer=answer)
+    spoil(f"answer-{name}-wrong", answer=answer, correct=False)
+    spoil(f"answer-{name}-cut", answer=answer, finished=False)
+write("answer-missing", head, {k: v for k, v in first.items() if k != "answer"}, *lines[1:])
 spoil("steps", steps=[[len(first["tokens"]), True]])
+spoil("steps-half", steps=[[3.5, True]])
+spoil("steps-object", steps={"3": True})
+spoil("steps-text", steps="3")
+spoil("steps-twice", steps=[[3, True], [3, None]])
+spoil("steps-falling", steps=[[5, True], [9, True], [7, False]])
+spoil("steps-null", steps=None)
+for name, source in ("other", "approximate"), ("object", {"exact": 1}), ("zero", "top-k:0"), ("none", "top-k:"), ("more", "top-k:5x"):
+    write(f"source-{name}", head | {"source": source}, *lines)
+write("source-list", head | {"source": "top-k:5"}, *lines)
+write("source-missing", {k: v for k, v in head.items() if k != "source"}, *lines)
+for name, questions in ("list", ["What?"]), ("member", head["questions"] | {"chain-3-4": 7}), ("null", None):
+    write(f"questions-{name}", head | {"questions": questions}, *lines)
 spoil("cut", finished=False)
 spoil("unknown", entropy=[None, [0.25, 0.5], *first["entropy"][2:]])
 PY
@@ -121,7 +155,12 @@ for asking in self-evaluate:at=16 detect:words=Step; do
 done
 spoilt header ":1: \"trace\" is missing"
 spoilt policy ": it was recorded with the policy 'gate:keep=0.5'"
-spoilt cohort ":1: \"cohort\" is missing, or no whole number from 1 to 8"
+spoilt cohort ":1: \"cohort\" is 9, no whole number from 1 to 8"
+spoilt version ":1: \"trace\" is 2, and not 1"
+spoilt vocab ":1: \"vocab\" is null, no whole number from 1 to 262144"
+spoilt model ":1: \"model\" is [\"a long name, in a list, whose end is not n..., neither text nor an object"
+spoilt unruled ": \"policy\" is missing from its header: \"none\" stands there if nothing was stopped"
+spoilt nameless ":2: \"prompt\" is missing"
 spoilt empty ": there is no candidate in it"
 spoilt nothing ": there is no candidate in it"
 spoilt torn ":65: the line is cut off behind '"
@@ -205,9 +244,36 @@ reward|-32768|good
 reward|1e5|100000, above 32768
 RANGES
 spoilt interval ":2: \"entropy\" [0] is no number, null, or pair of numbers that rise"
-spoilt index ":2: \"candidate\" is missing, or no whole number from 0 to 7"
-spoilt finished ":2: \"finished\" is missing, or neither true nor false"
-spoilt steps ":2: \"steps\" is no list of [position below 76, true, false or null]"
+spoilt index ":2: \"candidate\" is 8, no whole number from 0 to 7"
+spoilt finished ":2: \"finished\" is \"yes\", neither true nor false"
+spoilt correct ":2: \"correct\" is \"yes\", neither true nor false"
+spoilt number ":2: \"answer\" is 182, neither text nor null"
+spoilt tokens ":2: \"tokens\" is {\"length\":76}, no list"
+spoilt half ":2: \"candidate\" is 0.5, no whole number from 0 to 7"
+spoilt prompt ":2: \"prompt\" is 7, no text"
+spoilt steps ":2: \"steps\": [76,true] is no [position below 76, true, false or null]"
+spoilt steps-half ":2: \"steps\": [3.5,true] is no [position below 76, true, false or null]"
+spoilt steps-object ":2: \"steps\" is {\"3\":true}, no list"
+spoilt steps-text ":2: \"steps\" is \"3\", no list"
+spoilt steps-twice ":2: \"steps\": position 3 does not lie above 3"
+spoilt steps-falling ":2: \"steps\": position 7 does not lie above 9"
+spoilt source-other ":1: \"source\" is \"approximate\", neither \"exact\" nor \"top-k:K\""
+spoilt source-object ":1: \"source\" is {\"exact\":1}, neither"
+spoilt source-zero ":1: \"source\" is \"top-k:0\", neither"
+spoilt source-none ":1: \"source\" is \"top-k:\", neither"
+spoilt source-more ":1: \"source\" is \"top-k:5x\", neither"
+spoilt questions-list ":1: \"questions\" is [\"What?\"], no object"
+spoilt questions-member ":1: \"questions\": 'chain-3-4' is 7, no text"
+for file in steps-null source-list source-missing questions-null; do
+	expect "none, majority" "$VETO" evaluate "$work/$file.jsonl"
+done
+for answer in null empty missing; do
+	spoilt answer-$answer ": candidate 0 of 'chain-0-4': \"correct\" is true, and there is no \"answer\""
+done
+for file in answer-null-wrong answer-empty-wrong answer-null-cut answer-empty-cut contradiction-cut contradiction-unlabelled contradiction-elsewhere; do
+	expect "none, majority" "$VETO" evaluate "$work/$file.jsonl"
+done
+spoilt contradiction ": candidates 4 and 5 of 'chain-0-4' have the same answer, '54', and \"correct\" is true of 5 alone"
 expect '"right":43,' "$VETO" evaluate --json "$work/cut.jsonl" # only what has finished is right
 expect '"questions":7,"unlabelled":1,' "$VETO" evaluate --json "$work/unlabelled.jsonl"
 expect '"questions":8,"unlabelled":0,' "$VETO" evaluate --json --policy floor:score=entropy,threshold=-1 "$work/unknown.jsonl"

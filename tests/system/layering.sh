@@ -47,7 +47,7 @@ allow host/interval.[ch] -- veto.h interval.h
 allow host/journal.[ch] host/journal_write.c -- veto.h journal.h map.h crc32c.h param.h
 allow host/recording*.[ch] -- veto.h recording.h journal.h json.h map.h npy.h trace.h trace_lists.h trace_states.h param.h
 allow host/replay.[ch] -- veto.h journal.h replay.h trace.h param.h
-allow host/trace.[ch] host/trace_lists.[ch] host/trace_states.[ch] -- veto.h trace.h trace_lists.h trace_states.h hash.h map.h npy.h param.h policy.h
+allow host/trace.[ch] host/trace_lists.[ch] host/trace_members.[ch] host/trace_states.[ch] -- veto.h trace.h trace_lists.h trace_members.h trace_states.h hash.h map.h npy.h param.h policy.h
 allow host/trainer.[ch] -- trainer.h
 allow host/train.[ch] -- train.h trainer.h param.h random.h
 allow host/trace_rewards.[ch] -- head.h param.h trace.h trace_lists.h trace_rewards.h
@@ -90,7 +90,7 @@ only() {
 	found=$(grep -lE "^ *# *include *<$header" -r bitstreams host hls drivers | sort | tr '\n' ' ')
 	[ "$found" = "$* " ] || { echo "<$header> is included by: $found(expected: $*)"; failures=$((failures + 1)); }
 }
-only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c host/trace.c host/trace_lists.c host/trace_states.c
+only 'cjson/cJSON.h' bitstreams/boards.c bitstreams/description.c bitstreams/hw_report.c bitstreams/kernels.c host/json.c host/safetensors.c host/trace.c host/trace_lists.c host/trace_members.c host/trace_states.c
 only 'openssl/evp.h' host/sha256.c
 only 'lbfgs.h' host/train.c
 only 'llama.h' host/sources/llama_engine.h

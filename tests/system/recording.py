@@ -113,6 +113,57 @@ def bad_file(path, out, key, file):
     write(out, head, lines)
 
 
+def crc32c(crc, data):
+    crc ^= 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def take_count(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+
+
+def label_place(choice, candidate):
+    """Where a candidate's label stands in the payload of a choice: behind its text."""
+    _, at = take_count(choice, 0)
+    _, at = take_count(choice, at)
+    for i in range(candidate + 1):
+        length, at = take_count(choice, at)
+        at += max(length - 1, 0)
+        if i < candidate:
+            at += 1
+    return at
+
+
+def relabel(path, out, prompt, candidate):
+    """A journal in which a wrong candidate of the prompt of that index is called right, and all sums fit."""
+    data, at, total, made, choices = open(path, "rb").read(), 8, 0, b"", 0
+    while at < len(data):
+        size, kind, _, _ = struct.unpack_from("<4I", data, at)
+        payload = bytearray(data[at + 16: at + 16 + size])
+        if kind == 3:
+            if choices == int(prompt):
+                place = label_place(payload, int(candidate))
+                assert payload[place] == 1, payload[place]
+                payload[place] = 2
+            choices += 1
+        head = struct.pack("<3I", size, kind, crc32c(0, payload))
+        total = crc32c(total, head)
+        made += head + struct.pack("<I", total) + payload
+        at += 16 + size
+    with open(out, "wb") as journal:
+        journal.write(data[:8] + made)
+
+
 def reward(path, out):
     head, lines = read(path)
     for n, line in enumerate(lines):
@@ -221,5 +272,5 @@ def lines_of(path, kind, result):
     assert made == expected, [(a, b) for a, b in zip(made, expected) if a != b][:1] or (len(made), len(expected))
 
 
-{"make": make, "same": same, "split": split, "change": change, "bad-top": bad_top, "bad-file": bad_file, "reward": reward, "as": as_listed, "lines": lines_of}[
+{"make": make, "same": same, "split": split, "change": change, "bad-top": bad_top, "bad-file": bad_file, "reward": reward, "relabel": relabel, "as": as_listed, "lines": lines_of}[
     sys.argv[1]](*sys.argv[2:])

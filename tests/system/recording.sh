@@ -127,6 +127,14 @@ expect '"policy":"gate:rungs=3"' "$VETO" export "$work/ruled.jsonl"
 check change "$work/a.jsonl" "$work/shadow.jsonl" policy=gate:rungs=3,shadow=1
 expect "none, majority" "$VETO" evaluate "$work/shadow.jsonl"
 
+# A journal's labels fit its answers, too.
+check relabel "$work/a.journal" "$work/contradiction" 0 5
+refuse 2 "$work/contradiction: candidates 4 and 5 of 'chain-0-4' have the same answer, '54', and \"correct\" is true of 5 alone" "$VETO" evaluate "$work/contradiction"
+check relabel "$work/a.journal" "$work/answerless" 1 2
+refuse 2 "$work/answerless: candidate 2 of 'chain-1-5': \"correct\" is true, and there is no \"answer\"" "$VETO" evaluate "$work/answerless"
+check relabel "$work/a.journal" "$work/other" 0 1
+expect "none, majority" "$VETO" evaluate "$work/other"
+
 # A file that is read is not written over, nor are its arrays while they are read.
 cp "$work/b.jsonl" "$work/kept.jsonl"
 for command in "export -o" "import -o" "export --format steps -o" "calibrate --policy floor:threshold=? -o" "head train -o" "evaluate --report"; do
