@@ -97,7 +97,7 @@ sed -i "s/another/${model##*/}/" "$work/calibrated.json"
 reseal "$work/calibrated.json"
 expect "3 rejected" ruled
 refuse 2 "it was calibrated for the answer last-line, and this is last-number" ruled --answer last-number
-refuse 2 "it was calibrated for the step" ruled --step .
+refuse 2 'it was calibrated for steps that end with "\u000a", and these end with "."' ruled --step .
 refuse 2 "its risk was calibrated without floor:score=margin,window=4,threshold=1" ruled --policy floor:score=margin,window=4,threshold=1
 expect "3 rejected" ruled --policy consensus
 refuse 2 "it was calibrated for the sampler" ruled --temperature 0.8
