@@ -175,9 +175,6 @@ int json_object(const struct json_source *source,
 	return err;
 }
 
-/* Members that say what a rule was calibrated for, which is for those who use it. */
-#define CALIBRATED "calibrated_"
-
 static int find_policy(void *arg, const char *key, const char *value, char *why)
 {
 	struct veto_rule *rule = arg;
@@ -189,7 +186,7 @@ static int set_param(void *arg, const char *key, const char *value, char *why)
 {
 	struct veto_rule *rule = arg;
 
-	if (strcmp(key, "policy") == 0 || strncmp(key, CALIBRATED, strlen(CALIBRATED)) == 0)
+	if (strcmp(key, "policy") == 0 || strncmp(key, JSON_CALIBRATED, strlen(JSON_CALIBRATED)) == 0)
 		return 0;
 	if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
 		value = *value == 't' ? "1" : "0";

@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+/* How the members of a policy file begin that say what it was calibrated for, which is for those who use it. */
+#define JSON_CALIBRATED "calibrated_"
+
 /* A text that holds one object. */
 struct json_source {
 	const char *text;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "calibrated_"
 #define TEXT_MAX (VETO_RULES_MAX * 512)
 #define CHECKSUM_MAX 17
 
@@ -119,9 +118,9 @@ static int check_member(void *arg, const char *key, const char *value, char *why
 	} counts[] = {{"candidates", "candidates", c->usage->candidates},
 		{"cohort", "candidates a cohort", c->usage->cohort},
 		{"max_tokens", "tokens at most", c->usage->max_tokens}};
-	const char *name = key + strlen(PREFIX);
+	const char *name = key + strlen(JSON_CALIBRATED);
 
-	if (strncmp(key, PREFIX, strlen(PREFIX)) != 0)
+	if (strncmp(key, JSON_CALIBRATED, strlen(JSON_CALIBRATED)) != 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
 		if (strcmp(name, counts[i].key) == 0)
@@ -217,8 +216,8 @@ static int add_member(void *arg, const char *key, const char *value, char *why)
 	struct sum *sum = arg;
 
 	(void)why;
-	sum->is_calibrated |= strncmp(key, PREFIX, strlen(PREFIX)) == 0;
-	if (strcmp(key, PREFIX "checksum") == 0) {
+	sum->is_calibrated |= strncmp(key, JSON_CALIBRATED, strlen(JSON_CALIBRATED)) == 0;
+	if (strcmp(key, JSON_CALIBRATED "checksum") == 0) {
 		snprintf(sum->stated, sizeof(sum->stated), "%s", value);
 		return 0;
 	}
@@ -283,7 +282,7 @@ static int check_file(const char *command, const char *text, const struct json_s
 		err = calibrated_find_state(source, &state, why);
 	if (!err && state == CALIBRATED_CHANGED)
 		err = param_fail(-EINVAL, why,
-			"%s: it is not as calibrate wrote it; without its members " PREFIX
+			"%s: it is not as calibrate wrote it; without its members " JSON_CALIBRATED
 			"* it is a policy that promises nothing",
 			text);
 	if (!err && state == CALIBRATED_INTACT)
@@ -314,7 +313,7 @@ int calibrated_check(const char *command, const char *text, const struct usage *
 
 static void write_member(const char *name, const char *text, FILE *out)
 {
-	fprintf(out, ",\n\t\"" PREFIX "%s\": ", name);
+	fprintf(out, ",\n\t\"" JSON_CALIBRATED "%s\": ", name);
 	json_write_string(out, text);
 }
 
@@ -346,12 +345,15 @@ static void write_members(const struct usage *usage, uint32_t own, const struct 
 	char beside[TEXT_MAX];
 
 	write_member("risk", how->risk, out);
-	fprintf(out, ",\n\t\"" PREFIX "alpha\": %g,\n\t\"" PREFIX "delta\": %g,\n\t\"" PREFIX "lists\": %" PRId64,
+	fprintf(out,
+		",\n\t\"" JSON_CALIBRATED "alpha\": %g,\n\t\"" JSON_CALIBRATED "delta\": %g,\n\t\"" JSON_CALIBRATED
+		"lists\": %" PRId64,
 		how->alpha, how->delta, how->lists);
 	write_member("pvalue", how->pvalue, out);
 	fprintf(out,
-		",\n\t\"" PREFIX "units\": %u,\n\t\"" PREFIX "seed\": %" PRIu64 ",\n\t\"" PREFIX
-		"candidates\": %u,\n\t\"" PREFIX "cohort\": %u,\n\t\"" PREFIX "max_tokens\": %u",
+		",\n\t\"" JSON_CALIBRATED "units\": %u,\n\t\"" JSON_CALIBRATED "seed\": %" PRIu64
+		",\n\t\"" JSON_CALIBRATED "candidates\": %u,\n\t\"" JSON_CALIBRATED
+		"cohort\": %u,\n\t\"" JSON_CALIBRATED "max_tokens\": %u",
 		how->units, how->seed, usage->candidates, usage->cohort, usage->max_tokens);
 	for (uint32_t i = 0; i < usage->rules; i++)
 		has_reward |= rule_reads_reward(&usage->rule[i]);
@@ -382,7 +384,8 @@ int calibrated_write(
 		err = find_sum(&source, &sum, checksum, why);
 	out = err ? NULL : fopen(path, "we");
 	if (out)
-		fprintf(out, "%.*s,\n\t\"" PREFIX "checksum\": \"%s\"\n}\n", (int)source.bytes - 1, json, checksum);
+		fprintf(out, "%.*s,\n\t\"" JSON_CALIBRATED "checksum\": \"%s\"\n}\n", (int)source.bytes - 1, json,
+			checksum);
 	free(json);
 	if (err)
 		return failed(command, "%s", why);

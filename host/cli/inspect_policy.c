@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define CALIBRATED "calibrated_"
-
 /* What the members of a calibration mean; those that are not here are texts that speak for themselves. */
 static const struct {
 	const char *key, *value, *meaning; /* value NULL: any */
@@ -89,9 +87,9 @@ static int print_calibrated(void *arg, const char *key, const char *value, char 
 	struct printing *p = arg;
 
 	(void)why;
-	if (strncmp(key, CALIBRATED, strlen(CALIBRATED)) != 0)
+	if (strncmp(key, JSON_CALIBRATED, strlen(JSON_CALIBRATED)) != 0)
 		return 0;
-	key += strlen(CALIBRATED);
+	key += strlen(JSON_CALIBRATED);
 	if (p->is_json)
 		printf("%s", p->members ? "," : "{");
 	else
