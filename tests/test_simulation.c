@@ -30,7 +30,7 @@ static void check_distances(int level, bool has_warmup, const struct scores *sco
 
 static struct veto_session *start(int level, bool has_warmup)
 {
-	struct veto_session *session;
+	struct veto_session *session = NULL;
 	struct veto_rule rule;
 	char text[256], why[VETO_WHY_MAX];
 

@@ -223,9 +223,8 @@ static void warn_learned(const struct evaluated *v)
 			say("evaluate", "warning: %s", why);
 			break;
 		}
-
 	for (uint32_t i = 0; i < trace->questions; i++)
-		learned += trace->question[i].is_learned && (v->wanted == PARTS || v->part[i] == v->wanted);
+		learned += trace->question[i].is_learned && (!v->part || v->wanted == PARTS || v->part[i] == v->wanted);
 	if (learned > 0)
 		say("evaluate", "warning: the head has learned from %u of these questions: see --split and --part",
 			learned);

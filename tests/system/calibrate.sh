@@ -139,7 +139,7 @@ with open(sys.argv[2], "w") as out:
 PY
 calibrate --policy "$floor" --json >"$work/once" || complain "calibrate failed"
 calibrate --policy "$floor" --json "$work/copies.jsonl" >"$work/log" 2>&1 && complain "a question in two recordings was taken"
-(trace=$work/copies.jsonl && calibrate --policy "$floor" --json) >"$work/twice" || complain "calibrate failed with copies"
+"$VETO" calibrate --policy "$floor" --json -o "$work/policy.json" "$work/copies.jsonl" >"$work/twice" || complain "calibrate failed with copies"
 cases=$((cases + 1))
 python3 - "$work/once" "$work/twice" <<'PY' || complain "copies count: $(cut -c1-200 "$work/once" "$work/twice")"
 import json, sys
@@ -154,9 +154,8 @@ cmp "$work/once" "$work/twice" || complain "copies make intervals narrower: $(cu
 # Nothing that is read is written over.
 cp "$work/first.json" "$work/kept.json"
 echo '{"q0": "fit"}' >"$work/parts.json"
-for own in "--policy $work/kept.json --policy $floor -o $work/kept.json" "--policy $floor --split $work/parts.json -o $work/parts.json"; do
-	refuse 2 "is a file that is read" "$VETO" calibrate $own "$trace"
-done
+refuse 2 "-o $work/kept.json is a file that is read" "$VETO" calibrate --policy "$work/kept.json" --policy "$floor" -o "$work/kept.json" "$trace"
+refuse 2 "-o $work/parts.json is a file that is read" "$VETO" calibrate --policy "$floor" --split "$work/parts.json" -o "$work/parts.json" "$trace"
 refuse 2 "--report $work/kept.json is a file that is read" "$VETO" evaluate --policy "esc + $work/kept.json" --report "$work/kept.json" "$trace"
 refuse 2 "--report $work/parts.json is a file that is read" "$VETO" evaluate --split "$work/parts.json" --report "$work/parts.json" "$trace"
 cmp "$work/first.json" "$work/kept.json" || complain "a policy was written over"

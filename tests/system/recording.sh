@@ -56,7 +56,7 @@ for file in a unstated; do
 		complain "--vocab failed: $file"
 done
 cmp "$work/a.out" "$work/unstated.out" || complain "--vocab is another vocabulary than the header's"
-as=(calibrate --policy "floor:score=token_logp,window=4,threshold=?" --alpha 0.6 --delta 0.5 --split 0.3,0.7,0 -o "$work/as.json")
+as=(calibrate --policy "floor:score=token_logp,window=4,threshold=?" --alpha 0.6 --delta 0.5 --split "0.3,0.7,0" -o "$work/as.json")
 expect "no test part" "$VETO" "${as[@]}" --as top-k:5 "$work/a.jsonl"
 refuse 2 "it was calibrated for the source top-k:5, and this is exact" "$VETO" evaluate --policy "$work/as.json" "$work/a.jsonl"
 expect "saved" "$VETO" evaluate --as top-k:5 --policy "$work/as.json" "$work/a.jsonl"
