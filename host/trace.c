@@ -23,14 +23,12 @@ struct reading {
 	uint32_t last; /* the question of the line before */
 };
 
-/* "exact", or "top-k:K". */
-static bool is_source(const char *text)
+int64_t trace_listed(const char *source)
 {
 	const size_t prefix = strlen("top-k:");
 	int64_t k;
 
-	return strcmp(text, "exact") == 0 ||
-	       (strncmp(text, "top-k:", prefix) == 0 && param_count(text + prefix, &k) == 0 && k > 0);
+	return strncmp(source, "top-k:", prefix) == 0 && param_count(source + prefix, &k) == 0 ? k : 0;
 }
 
 static int read_header(const cJSON *line, const char *kind, struct trace *t, char *why)
@@ -54,7 +52,7 @@ static int read_header(const cJSON *line, const char *kind, struct trace *t, cha
 		err = trace_read_count(line, "vocab", 1, VETO_VOCAB_MAX, &t->vocab, why);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && !err; i++)
 		err = trace_copy_text(line, texts[i].key, texts[i].text, why);
-	if (!err && t->source && !is_source(t->source))
+	if (!err && t->source && strcmp(t->source, "exact") != 0 && trace_listed(t->source) == 0)
 		err = trace_fail_member(cJSON_GetObjectItemCaseSensitive(line, "source"), "source",
 			"neither \"exact\" nor \"top-k:K\"", why);
 	return err;

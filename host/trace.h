@@ -64,6 +64,9 @@ struct trace {
  * stands under the key `kind`.  -EINVAL, -ENOMEM */
 int trace_read_header(const char *json, size_t bytes, const char *kind, struct trace *out, char *why);
 
+/* K of a score source "top-k:K"; 0: it is none. */
+int64_t trace_listed(const char *source);
+
 /* -EINVAL: rules that stop were in force when it was recorded. */
 int trace_check_whole(const struct trace *t, char *why);
 

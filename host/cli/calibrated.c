@@ -163,16 +163,11 @@ static void print_beside(const struct veto_rule *rule, uint32_t rules, uint32_t 
 	rules_print(others, count, text, bytes);
 }
 
-/* Whether rule[own] has that rule beside it, as printed. */
-static bool is_beside(const struct usage *usage, uint32_t own, const char *text)
+static bool is_among(const char *text, char *const *list, uint32_t count)
 {
-	char one[TEXT_MAX];
-
-	for (uint32_t i = 0; i < usage->rules; i++) {
-		veto_rule_print(&usage->rule[i], one, sizeof(one));
-		if (i != own && stops_something(&usage->rule[i]) && strcmp(one, text) == 0)
+	for (uint32_t i = 0; i < count; i++)
+		if (strcmp(list[i], text) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -180,22 +175,23 @@ static bool is_beside(const struct usage *usage, uint32_t own, const char *text)
 static int check_beside(const char *command, const char *text, const struct checking *c, uint32_t own)
 {
 	const struct usage *usage = c->usage;
-	char one[TEXT_MAX], *stated[VETO_RULES_MAX];
+	char all[TEXT_MAX], one[TEXT_MAX], *stated[VETO_RULES_MAX], *used[VETO_RULES_MAX];
 	const uint32_t count = strcmp(c->beside, "none") == 0 ? 0 : rules_split(c->beside, stated);
+	uint32_t others;
 
+	print_beside(usage->rule, usage->rules, own, all, sizeof(all));
+	others = rules_split(all, used);
 	for (uint32_t i = 0; i < count; i++)
-		if (!is_beside(usage, own, stated[i]))
+		if (!is_among(stated[i], used, others))
 			return misused(command,
 				"--policy %s: its risk was calibrated with %s beside it, and that is not in force",
 				text, stated[i]);
 	for (uint32_t i = 0; i < usage->rules; i++) {
-		bool is_stated = false;
-
+		if (i == own || !stops_something(&usage->rule[i]) ||
+			(usage->rule[i].policy->role == VETO_STOPS && !c->is_of_answers))
+			continue;
 		veto_rule_print(&usage->rule[i], one, sizeof(one));
-		for (uint32_t j = 0; j < count; j++)
-			is_stated |= strcmp(one, stated[j]) == 0;
-		if (i != own && stops_something(&usage->rule[i]) && !is_stated &&
-			(usage->rule[i].policy->role != VETO_STOPS || c->is_of_answers))
+		if (!is_among(one, stated, count))
 			return misused(command,
 				"--policy %s: its risk was calibrated without %s beside it, and that is in force", text,
 				one);

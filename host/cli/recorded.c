@@ -389,7 +389,7 @@ static int check_rungs(const struct trace *trace, const struct veto_rule *rule, 
 
 static int check_fields(const struct trace *trace, const struct veto_rule *rule, char *why)
 {
-	const bool is_listed = trace->source && strncmp(trace->source, "top-k:", strlen("top-k:")) == 0;
+	const bool is_listed = trace->source && trace_listed(trace->source) > 0;
 	int err = 0;
 
 	for (int f = 0; f < VETO_FIELDS && !err; f++) {

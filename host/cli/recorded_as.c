@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "top-k:"
-
 /* The scores of a token from what is listed. */
 static void score_token(const struct trace *t, const struct trace_candidate *c, uint32_t token, uint32_t k,
 	double error, struct veto_score *out)
@@ -71,7 +69,8 @@ int recorded_as(const char *command, const char *text, struct trace *t)
 
 	if (!text)
 		return EXIT_DONE;
-	if (strncmp(text, PREFIX, strlen(PREFIX)) != 0 || param_count(text + strlen(PREFIX), &k) || k < 1)
+	k = trace_listed(text);
+	if (k == 0)
 		return misused(command, "--as '%s': expected top-k:K", text);
 	if (k > t->tops)
 		return misused(command, "--as %s: the recording lists the %u likeliest tokens%s", text, t->tops,

@@ -20,6 +20,11 @@ SELECTORS = ["majority", "weighted"]
 UNCERTIFIED = ["is certified", "are needed", "saves anything"]
 
 
+def extra(head, cohort):
+    """The options of a head and a cohort, where there are any."""
+    return [*(["--head", head] if head else []), *(["--cohort", str(cohort)] if cohort else [])]
+
+
 class Bench:
     """The program, the recording, and where files are put."""
 
@@ -54,7 +59,7 @@ class Bench:
             words += ["--select", selector]
         for policy in policies:
             words += ["--policy", policy]
-        found = self.veto(*words, *(["--head", head] if head else []), *(["--cohort", str(cohort)] if cohort else []), self.trace)
+        found = self.veto(*words, *extra(head, cohort), self.trace)
         if len(found) != len(SELECTORS) * (len(policies) + 1):
             sys.exit(f"table: veto evaluate told nothing of {' '.join(policies)}")
         by_selector = iter(found)
@@ -64,7 +69,7 @@ class Bench:
         """The file of a certified policy; None if none is."""
         path = os.path.join(self.folder, f"{name}-{alpha}-{cohort}.json")
         found = self.veto("calibrate", "--json", "-o", path, "--policy", policy, "--alpha", str(alpha), "--delta", str(self.options.delta),
-                          "--split", self.split, *(["--head", head] if head else []), *(["--cohort", str(cohort)] if cohort else []), self.trace)
+                          "--split", self.split, *extra(head, cohort), self.trace)
         return path if found else None
 
 
